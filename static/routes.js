@@ -21,12 +21,12 @@ export const SECTIONS = [
 ];
 
 /** What of a state needs more than its outputs. */
-const HISTORY = { needs: "TFSTATE_LIST", to: "see the history of states" };
+const HISTORY = { needs: "TFSTATE_INSPECT", to: "see the history of states" };
 
 /** The first pattern that fits counts. `needs` is a permission, `to` what is not possible without it. */
 export const ROUTES = [
   { pattern: "/", view: Home },
-  { pattern: "/states", view: States, needs: "TFSTATE_LIST", to: "list states" },
+  { pattern: "/states", view: States, needs: "TFSTATE_INSPECT", to: "list states" },
   { pattern: "/states/:workspace/:buildingBlock", view: State },
   { pattern: "/states/:workspace/:buildingBlock/outputs", view: Outputs, needs: "TFSTATE_OUTPUTS", to: "see outputs" },
   { pattern: "/states/:workspace/:buildingBlock/resources", view: Resources, ...HISTORY },
@@ -34,7 +34,7 @@ export const ROUTES = [
   { pattern: "/states/:workspace/:buildingBlock/use", view: Use },
   { pattern: "/states/:workspace/:buildingBlock/compare/:to", view: Compare, ...HISTORY },
   { pattern: "/states/:workspace/:buildingBlock/compare/:to/:from", view: Compare, ...HISTORY },
-  { pattern: "/states/:workspace/:buildingBlock/rollback/:to", view: Rollback, ...HISTORY },
+  { pattern: "/states/:workspace/:buildingBlock/rollback/:to", view: Rollback, needs: "TFSTATE_LIST", to: "see what a rollback would do" },
   { pattern: "/keys", view: Keys, needs: "ADM_APIKEY_LIST", to: "list keys" },
   { pattern: "/events", view: Events, needs: "EVENTLOG_LIST", to: "read the event log" },
 ];

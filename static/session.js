@@ -141,7 +141,9 @@ export function may(permission, who = session.get()?.who) {
 
 /** Which permissions contain this one (docs/api.md, Keys). */
 const CONTAINED_IN = {
-  TFSTATE_OUTPUTS: ["TFSTATE_LIST", "TFSTATE_PLAN", "TFSTATE_SAVE"],
+  // The list of outputs is what the page asks for; a key that inspects may see it too.
+  TFSTATE_OUTPUTS: ["TFSTATE_INSPECT", "TFSTATE_LIST", "TFSTATE_PLAN", "TFSTATE_SAVE"],
+  TFSTATE_INSPECT: ["TFSTATE_LIST", "TFSTATE_SAVE"],
   TFSTATE_LIST: ["TFSTATE_SAVE"],
   TFSTATE_PLAN: ["TFSTATE_SAVE"],
 };

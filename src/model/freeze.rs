@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::actor::Actor;
 use super::clock::Timestamp;
-use super::lock::{HeldLock, Lock};
+use super::lock::{HeldLock, Lock, MAX_LOCK_ID_LENGTH};
 use super::name::StateName;
 
 /// The `Operation` that clients show.
@@ -39,16 +39,13 @@ impl Freeze {
             || "until it is lifted".to_owned(),
             |until| format!("until {until}"),
         );
+        let (who, reason) = (&self.frozen_by.name, &self.reason);
+        // Terraform shows no other member of another's lock than this.
+        let id = format!("frozen by {who} {until}: {reason}");
+        let id: String = id.chars().take(MAX_LOCK_ID_LENGTH).collect();
         let info = format!(
-            "{name} is frozen {until}: {}. `statekeep state unfreeze {name}` lifts it",
-            self.reason
+            "{name} is frozen {until}: {reason}. `statekeep state unfreeze {name}` lifts it"
         );
-        let id = format!("frozen-{}", self.frozen_at.millis());
-        Lock::taken_for(
-            &self.frozen_by.name,
-            &id,
-            (OPERATION, &info),
-            self.frozen_at,
-        )
+        Lock::taken_for(who, &id, (OPERATION, &info), self.frozen_at)
     }
 }

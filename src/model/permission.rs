@@ -10,7 +10,7 @@ use super::name::{StateName, Workspace};
 pub enum Permission {
     /// Read outputs that are not sensitive.
     Outputs,
-    /// Read states, locks and history.
+    /// Read states, and all of `Inspect` and `Outputs`.
     List,
     /// Read the current state, lock, unlock one's own lock.
     Plan,
@@ -38,10 +38,12 @@ pub enum Permission {
     Backup,
     /// Verify, prune, hold.
     Operate,
+    /// Lists, history, comparisons, resources, outputs, all masked, and locks: all but content.
+    Inspect,
 }
 
 /// Each permission, its name for one workspace (where it has one) and its name for all.
-const NAMES: [(Permission, Option<&str>, &str); 15] = [
+const NAMES: [(Permission, Option<&str>, &str); 16] = [
     (
         Permission::Outputs,
         Some("TFSTATE_OUTPUTS"),
@@ -77,6 +79,11 @@ const NAMES: [(Permission, Option<&str>, &str); 15] = [
     (Permission::Status, None, "ADM_STATUS"),
     (Permission::Backup, None, "ADM_BACKUP"),
     (Permission::Operate, None, "ADM_OPERATE"),
+    (
+        Permission::Inspect,
+        Some("TFSTATE_INSPECT"),
+        "ADM_TFSTATE_INSPECT",
+    ),
 ];
 
 impl Permission {
@@ -135,7 +142,10 @@ impl PermissionSet {
         let mut bits = self.0;
         for (has, implied) in [
             (Permission::Save, &[Permission::List, Permission::Plan][..]),
-            (Permission::List, &[Permission::Outputs][..]),
+            (
+                Permission::List,
+                &[Permission::Outputs, Permission::Inspect][..],
+            ),
             (Permission::Plan, &[Permission::Outputs][..]),
         ] {
             if bits & (1 << has as u32) != 0 {
@@ -226,19 +236,20 @@ impl BadPermission {
 }
 
 /// The names of all roles.
-pub const ROLES: [&str; 7] = [
-    "reader", "outputs", "planner", "writer", "owner", "monitor", "admin",
+pub const ROLES: [&str; 8] = [
+    "reader", "outputs", "planner", "writer", "owner", "auditor", "monitor", "admin",
 ];
 
 /// The permissions of a role, for a key of this scope.
 pub fn role(name: &str, scope: &Scope) -> Result<PermissionSet, BadPermission> {
-    use Permission::{Delete, Events, Freeze, List, Outputs, Plan, Save, Status, Unlock};
+    use Permission::{Delete, Events, Freeze, Inspect, List, Outputs, Plan, Save, Status, Unlock};
     let set = match name {
         "reader" => PermissionSet::of(&[List]),
         "outputs" => PermissionSet::of(&[Outputs]),
         "planner" => PermissionSet::of(&[Plan]),
         "writer" => PermissionSet::of(&[Save, Unlock]),
         "owner" => PermissionSet::of(&[Save, Unlock, Delete, Freeze, Events]),
+        "auditor" => PermissionSet::of(&[Inspect, Events]),
         "monitor" => PermissionSet::of(&[Status]),
         "admin" => PermissionSet::ALL,
         _ => return Err(BadPermission::UnknownRole(name.to_owned())),
@@ -368,6 +379,7 @@ mod tests {
             Permission::List,
             Permission::Plan,
             Permission::Outputs,
+            Permission::Inspect,
         ] {
             assert!(save.allows(implied), "{implied:?}");
         }
@@ -381,6 +393,24 @@ mod tests {
             assert!(!save.allows(other), "{other:?}");
         }
         assert!(!PermissionSet::of(&[Permission::Plan]).allows(Permission::List));
+        assert!(!PermissionSet::of(&[Permission::Plan]).allows(Permission::Inspect));
+    }
+
+    #[test]
+    fn inspecting_implies_nothing_that_gives_content() {
+        let inspect = PermissionSet::of(&[Permission::Inspect]);
+        for content in [
+            Permission::List,
+            Permission::Plan,
+            Permission::Outputs,
+            Permission::Save,
+        ] {
+            assert!(!inspect.allows(content), "{content:?}");
+        }
+        // So a key from before gives away all that it gave away, and the new one too.
+        let list = PermissionSet::of(&[Permission::List]);
+        assert!(list.covers(inspect));
+        assert!(!inspect.covers(list));
     }
 
     #[test]

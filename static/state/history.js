@@ -7,6 +7,7 @@ import { useData } from "../data.js";
 import { plural, size } from "../format.js";
 import { Failure } from "../components/notice.js";
 import { Time } from "../components/time.js";
+import { may } from "../session.js";
 import { Download, Hold } from "./acts.js";
 import { Asked, link } from "./frame.js";
 import { Counts } from "./values.js";
@@ -51,7 +52,7 @@ function More({ row, state, onDone }) {
       <div><dt>Lock</dt><dd>${row.lock ? html`<code>${row.lock.id}</code> ${row.lock.operation}` : "none"}</dd></div>
       <div><dt>SHA-256</dt><dd><code>${row.sha256}</code></dd></div>
     </dl>
-    ${!row.purged && html`<p><${Download} state=${state} version=${row.number} />
+    ${!row.purged && may("TFSTATE_LIST") && html`<p><${Download} state=${state} version=${row.number} />
       <span class="soft"> The event log records it.</span></p>`}
     <div><${Hold} state=${state} row=${row} onDone=${onDone} /></div>
   </details>`;
@@ -64,7 +65,7 @@ function Links({ row, state, picked, onPick }) {
     <button type="button" aria-pressed=${picked === row.number} onClick=${() => onPick(row.number)}>
       Compare<span class="hidden"> version ${row.number}</span>
     </button>
-    ${!row.current && html`<a href=${link(state, "rollback", row.number)}>Roll back<span class="hidden"> to version ${row.number}</span></a>`}
+    ${!row.current && may("TFSTATE_LIST") && html`<a href=${link(state, "rollback", row.number)}>Roll back<span class="hidden"> to version ${row.number}</span></a>`}
   </div>`;
 }
 

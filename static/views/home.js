@@ -117,7 +117,7 @@ async function look(signal) {
   const since = new Date(Date.now() - EVENT_DAYS * 86_400_000).toISOString();
   const [health, locked, events, status] = await Promise.all([
     get("readyz", {}, { signal, accept: [503] }),
-    may("TFSTATE_LIST") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
+    may("TFSTATE_INSPECT") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
     may("EVENTLOG_LIST") && get("api/events", { attention: true, acknowledged: false, since, limit: EVENTS }, { signal }),
     may("ADM_STATUS") && get("api/status", {}, { signal }),
   ]);
@@ -165,10 +165,10 @@ function Found({ found, reload }) {
     <${Section} title="Problems" empty=${`None. The server is ${String(health.status).replace("_", " ")}.`}>
       ${problems.map((problem) => html`<${Problem} key=${problem.code} problem=${problem} reload=${reload} />`)}
     <//>
-    ${may("TFSTATE_LIST")
+    ${may("TFSTATE_INSPECT")
       ? html`<${Section} title="Locks" empty="No state is locked." note=${found.moreLocks && html`<p><a href=${href("/states", { show: "locked" })}>All locked states</a></p>`}>
           ${locks.map((state) => html`<${Lock} key=${`${state.workspace}/${state.buildingBlock}`} state=${state} />`)}<//>`
-      : html`<${Missing} permission="TFSTATE_LIST" to="see locks" />`}
+      : html`<${Missing} permission="TFSTATE_INSPECT" to="see locks" />`}
     ${may("EVENTLOG_LIST")
       ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
           ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} reload=${reload} />`)}<//>`

@@ -16,6 +16,7 @@ const ROLES = {
   planner: ["planner", "plans, and writes nothing"],
   writer: ["writer", "plans and applies"],
   owner: ["owner", "also deletes, and reads the event log"],
+  auditor: ["auditor", "sees lists, history, comparisons and events, and no content"],
   monitor: ["monitor", "sees the server's status, for no workspace"],
   admin: ["admin", "may do everything, for no workspace"],
 };

@@ -32,7 +32,9 @@ function Facts({ row }) {
 function Acts({ state, row, onDone }) {
   return html`<section class="card part" aria-labelledby="acts-title">
     <h2 id="acts-title">${row.deleted_at ? "Restore" : "Download and delete"}</h2>
-    ${row.current && html`<p><${Download} state=${state} /><span class="soft"> The event log records it.</span></p>`}
+    ${row.current && (may("TFSTATE_LIST")
+      ? html`<p><${Download} state=${state} /><span class="soft"> The event log records it.</span></p>`
+      : html`<${Missing} permission="TFSTATE_LIST" to="download the state" />`)}
     ${row.deleted_at && html`<${Restore} state=${state} onDone=${onDone} />`}
     ${row.current && html`<div><${Delete} state=${state} onDone=${onDone} /></div>`}
   </section>`;
@@ -45,7 +47,7 @@ function Whole({ state, row, onDone }) {
     <${Acts} state=${state} row=${row} onDone=${onDone} />`;
 }
 
-/** For keys that may list states. */
+/** For keys that may see its history. */
 function Listed({ state, onDone }) {
   const { workspace, buildingBlock } = state;
   const ask = (signal) => get("api/terraform/state", { workspace, buildingBlock, deleted: true }, { signal });
@@ -73,7 +75,7 @@ function LockAlone({ state, onDone }) {
 
 /** For the others: what they may see all the same. */
 function Limited({ state, onDone }) {
-  return html`<${Missing} permission="TFSTATE_LIST" to="see the history of states" />
+  return html`<${Missing} permission="TFSTATE_INSPECT" to="see the history of states" />
     ${may("TFSTATE_PLAN") && html`<${LockAlone} state=${state} onDone=${onDone} />
       <p><${Download} state=${state} /><span class="soft"> The event log records it.</span></p>`}
     ${!may("TFSTATE_PLAN") && html`<${Missing} permission="TFSTATE_PLAN" to="see its lock" />`}`;
@@ -83,7 +85,7 @@ export function State(names) {
   const state = stateOf(names);
   const [{ round, said }, setRound] = useState({ round: 0, said: null });
   const onDone = (words) => setRound({ round: round + 1, said: words });
-  const Shown = may("TFSTATE_LIST") ? Listed : Limited;
+  const Shown = may("TFSTATE_INSPECT") ? Listed : Limited;
   return html`<${Frame} state=${state} part="">
     ${said && html`<${Notice} kind="good">${said}<//>`}
     <${Shown} key=${round} state=${state} onDone=${onDone} />

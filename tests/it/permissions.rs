@@ -14,7 +14,7 @@ const L1: &str = "11111111-1111-4111-8111-111111111111";
 
 /// The members of the cast, in the order of the table's columns. `team/net` is the state that they
 /// ask for.
-const CAST: [&str; 14] = [
+const CAST: [&str; 15] = [
     "anon",
     "reader",
     "outputs",
@@ -29,43 +29,48 @@ const CAST: [&str; 14] = [
     "token of writer",
     "lesser token of writer (LIST of team/net)",
     "operator of all (ADM writer)",
+    "auditor",
 ];
 
 /// The statuses of one call, in the order of the cast.
-type Row = [u16; 14];
+type Row = [u16; 15];
 
 /// Who may do what.
 #[rustfmt::skip]
 mod may {
     use super::Row;
 
-    //  anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
+    //  anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper audt
     pub(super) const READ: Row =
-        [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+        [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200, 403];
+    pub(super) const SEE_OUTPUTS: Row =
+        [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200, 200];
     pub(super) const SEE_THE_LOCK: Row =
-        [401, 200, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+        [401, 200, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200, 200];
     pub(super) const SEE_HISTORY: Row =
-        [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+        [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200, 200];
+    pub(super) const SEE_CONTENT: Row =
+        [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200, 403];
     pub(super) const WRITE: Row =
-        [401, 403, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
+        [401, 403, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200, 403];
     pub(super) const PLAN: Row =
-        [401, 403, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
+        [401, 403, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200, 403];
     pub(super) const DELETE: Row =
-        [401, 403, 403, 403, 403, 200, 403, 200, 403, 200, 403, 403, 403, 403];
+        [401, 403, 403, 403, 403, 200, 403, 200, 403, 200, 403, 403, 403, 403, 403];
     pub(super) const MOVE: Row =
-        [401, 403, 403, 403, 403, 200, 403, 200, 403, 403, 403, 403, 403, 403];
+        [401, 403, 403, 403, 403, 200, 403, 200, 403, 403, 403, 403, 403, 403, 403];
     pub(super) const LIST: Row =
-        [401, 200, 403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200];
+        [401, 200, 403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200, 200];
     pub(super) const SEE_EVENTS: Row =
-        [401, 403, 403, 403, 403, 200, 403, 200, 200, 200, 200, 403, 403, 403];
+        [401, 403, 403, 403, 403, 200, 403, 200, 200, 200, 200, 403, 403, 403, 200];
     pub(super) const SEE_STATUS: Row =
-        [401, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403, 403, 403];
+        [401, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403];
     pub(super) const OPERATE: Row =
-        [401, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403];
+        [401, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403, 403];
     pub(super) const DO_ANYWAY: Row =
-        [401, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
+        [401, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
     pub(super) const EXTEND: Row =
-        [401, 403, 403, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403];
+        [401, 403, 403, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403];
 }
 
 /// The same row, with another status for those who may.
@@ -102,6 +107,7 @@ impl Stage {
                 }),
             ),
             server.key("", "writer"),
+            server.key("team", "auditor"),
         ];
         Self { server, cast }
     }
@@ -173,16 +179,16 @@ fn reading_a_state_and_what_lies_below_it() {
     stage.get(&net(""), may::READ);
     stage.get(&net("/lock"), may::SEE_THE_LOCK);
     stage.get(&net("/versions"), may::SEE_HISTORY);
-    stage.get(&net("/versions/1"), may::SEE_HISTORY);
+    stage.get(&net("/versions/1"), may::SEE_CONTENT);
     stage.get(&net("/versions/1/info"), may::SEE_HISTORY);
     stage.get(&net("/versions/1/diff"), may::SEE_HISTORY);
-    stage.get(&net("/versions/1/diff?sensitive=true"), may::SEE_HISTORY);
+    stage.get(&net("/versions/1/diff?sensitive=true"), may::SEE_CONTENT);
     stage.get(&net("/versions/1/resources"), may::SEE_HISTORY);
     let unknown = instead_of_200(may::SEE_HISTORY, 404);
     stage.get(&net("/versions/1/resources/null_resource.a"), unknown);
     stage.get(&net("/history/null_resource.a"), may::SEE_HISTORY);
-    stage.get(&net("/outputs"), may::READ);
-    stage.get(&net("/outputs?sensitive=true"), may::SEE_HISTORY);
+    stage.get(&net("/outputs"), may::SEE_OUTPUTS);
+    stage.get(&net("/outputs?sensitive=true"), may::SEE_CONTENT);
     stage.row("HEAD", may::READ, |who, _| who.send("HEAD", &net(""), ""));
 }
 
@@ -259,7 +265,7 @@ fn deleting_restoring_and_moving_a_state() {
         )
     };
     stage.row("rollback", may::WRITE, |who, _| rollback(who, false));
-    stage.row("preview of a rollback", may::SEE_HISTORY, |who, _| {
+    stage.row("preview of a rollback", may::SEE_CONTENT, |who, _| {
         rollback(who, true)
     });
     stage.row("rollback of a deleted state", may::WRITE, |who, _| {

@@ -14,7 +14,7 @@ use crate::cli::output::{self, CliError, text, time};
 use crate::cli::table::{Column, kept, spare, terminal_width};
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::SOON;
-use crate::model::permission::{ROLES, Scope, role};
+use crate::model::permission::{PermissionSet, ROLES, Scope, role};
 
 #[derive(Args)]
 pub(in crate::cli) struct KeyListArgs {
@@ -129,7 +129,12 @@ fn roles(key: &Value) -> String {
     let Ok(scope) = Scope::from_parts(part("workspace"), part("buildingBlock")) else {
         return "-".to_owned();
     };
-    let fits = |name: &&&str| role(name, &scope).is_ok_and(|set| set.names(&scope) == has);
+    // By all that they imply: a key from before a permission was known has its role all the same.
+    let Ok(set) = PermissionSet::parse(has.iter().copied(), &scope) else {
+        return format!("{} things", has.len());
+    };
+    let fits =
+        |name: &&&str| role(name, &scope).is_ok_and(|of_role| of_role.closure() == set.closure());
     match ROLES.iter().find(fits) {
         Some(name) => (*name).to_owned(),
         None if has.len() == 1 => has[0].to_owned(),
@@ -201,6 +206,14 @@ mod tests {
             roles(&key(&["TFSTATE_LIST", "EVENTLOG_LIST"], Some("team"))),
             "2 things"
         );
+        let auditor = ["EVENTLOG_LIST", "TFSTATE_INSPECT"];
+        assert_eq!(roles(&key(&auditor, Some("team"))), "auditor");
+        // An admin's key from before `ADM_TFSTATE_INSPECT`.
+        let mut admin = role("admin", &Scope::All)
+            .expect("a role")
+            .names(&Scope::All);
+        admin.retain(|name| *name != "ADM_TFSTATE_INSPECT");
+        assert_eq!(roles(&key(&admin, None)), "admin");
     }
 
     #[test]

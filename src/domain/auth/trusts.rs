@@ -107,6 +107,13 @@ impl<'a> Trusts<'a> {
         authorize_everywhere(caller, Permission::KeySave)?;
         let new = self.checked(caller, &wanted)?;
         self.has_keys(&new.keys).await?;
+        if new.scope.kind() == Some(Scope::All) {
+            let what = json!({
+                "trust": new.name, "issuer": new.issuer, "audience": new.audience,
+                "claims": new.claims, "permissions": new.permissions.names(&Scope::All),
+            });
+            second_person(self.engine, caller, GuardedAct::AdminKey, what).await?;
+        }
         let trust = new.clone();
         let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make(tx, by, &new);
         act(self.engine, caller, (Touches::NoState, 0), make).await?;

@@ -102,7 +102,12 @@ impl History<'_> {
         name: &StateName,
         comparing: Comparing,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        authorize(caller, Permission::List, name)?;
+        let needed = if comparing.reveal {
+            Permission::List
+        } else {
+            Permission::Inspect
+        };
+        authorize(caller, needed, name)?;
         let turn = self.engine.place_aside(caller)?.turn().await?;
         let (state, from, to) = self.find(name, comparing).await?;
         let compared_with = from.version().map(|from| from.number);

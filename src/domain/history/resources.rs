@@ -135,7 +135,7 @@ impl History<'_> {
         (name, number): (&StateName, u64),
         work: impl FnOnce(&Version, Option<&[u8]>) -> Result<Vec<u8>, Error> + Send + 'static,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        authorize(caller, Permission::List, name)?;
+        authorize(caller, Permission::Inspect, name)?;
         let (state, version) = self.version_to_show(name, number).await?;
         let turn = if version.size > ASIDE_FROM {
             Some(self.engine.place_aside(caller)?.turn().await?)

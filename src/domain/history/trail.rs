@@ -129,7 +129,7 @@ impl History<'_> {
         name: &StateName,
         trail: ResourceTrail,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        authorize(caller, Permission::List, name)?;
+        authorize(caller, Permission::Inspect, name)?;
         let (state, versions) = self.versions_to_walk(name, trail.before).await?;
         let mut walk = Walk {
             trail,

@@ -91,7 +91,7 @@ impl Transfers<'_> {
     /// The transfer that was begun, or by which the state has left.
     pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         if !caller.may(Permission::Plan, name) {
-            authorize(caller, Permission::List, name)?;
+            authorize(caller, Permission::Inspect, name)?;
         }
         let (lookup, transfer) = self
             .engine

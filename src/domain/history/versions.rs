@@ -26,7 +26,7 @@ impl History<'_> {
         name: &StateName,
         filter: VersionFilter,
     ) -> Result<ListPage<Version>, Error> {
-        authorize(caller, Permission::List, name)?;
+        authorize(caller, Permission::Inspect, name)?;
         let wanted = name.clone();
         let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| {
             view.versions(state, &filter)
@@ -46,7 +46,7 @@ impl History<'_> {
         name: &StateName,
         number: u64,
     ) -> Result<Version, Error> {
-        authorize(caller, Permission::List, name)?;
+        authorize(caller, Permission::Inspect, name)?;
         let found = self
             .engine
             .store

@@ -10,7 +10,7 @@ use crate::model::search::{FoundPage, Question};
 impl States<'_> {
     /// What holds all words of a question, in the order of names. What is masked is not found.
     pub async fn find(&self, caller: &Caller, mut question: Question) -> Result<FoundPage, Error> {
-        authorize_somewhere(caller, Permission::List)?;
+        authorize_somewhere(caller, Permission::Inspect)?;
         let scope = &caller.grant.scope;
         if !narrow(scope, &mut question.workspace, &mut question.block) {
             return Ok(FoundPage::default());

@@ -144,7 +144,7 @@ impl Locks<'_> {
     /// The lock that is held, with its evidence, and the freeze.
     pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<ShownLock, Error> {
         if !caller.may(Permission::Plan, name) {
-            authorize(caller, Permission::List, name)?;
+            authorize(caller, Permission::Inspect, name)?;
         }
         let (lookup, (held, freeze)) = self
             .engine

@@ -6,6 +6,7 @@ pub mod compared;
 pub mod delete;
 pub mod find;
 pub mod freezes;
+pub mod inventory;
 pub mod job;
 pub mod locks;
 pub mod outputs;

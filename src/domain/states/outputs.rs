@@ -132,13 +132,13 @@ pub(super) fn list_of_outputs(
     version: &Version,
     bytes: &[u8],
     place: Result<OutputsPlace, NotComparable>,
-    (reveal, may_list): (bool, bool),
+    (reveal, may_inspect): (bool, bool),
 ) -> Result<Vec<u8>, Error> {
     let found = place.and_then(|place| place.shown(bytes, reveal));
-    if found.is_err() && !may_list {
+    if found.is_err() && !may_inspect {
         return Err(Error::OutputsUnavailable(
             "the state is encrypted by its client, or not of a format that can be read, so its \
-                outputs cannot be told without TFSTATE_LIST",
+                outputs cannot be told without TFSTATE_INSPECT",
         ));
     }
     let (outputs, not_shown) = match found {

@@ -143,15 +143,14 @@ impl States<'_> {
         name: &StateName,
         reveal: bool,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        let needed = if reveal {
-            Permission::List
-        } else {
-            Permission::Outputs
-        };
-        authorize(caller, needed, name)?;
+        if reveal {
+            authorize(caller, Permission::List, name)?;
+        } else if !caller.may(Permission::Inspect, name) {
+            authorize(caller, Permission::Outputs, name)?;
+        }
         let address_info = self.engine.store.address_info(name).await?;
         let current = live(&address_info.lookup, name)?;
-        let shown = (reveal, caller.may(Permission::List, name));
+        let shown = (reveal, caller.may(Permission::Inspect, name));
         let turn = if current.1.size > ASIDE_FROM {
             Some(self.engine.place_aside(caller)?.turn().await?)
         } else {
@@ -173,7 +172,7 @@ impl States<'_> {
         &self,
         name: &StateName,
         (state, version): (StateId, &Version),
-        (reveal, may_list): (bool, bool),
+        (reveal, may_inspect): (bool, bool),
         turn: Option<AsideTurn>,
     ) -> Result<Arc<LeasedBytes>, Error> {
         let bytes = self.content.bytes_of(name, state, version, WhenFull::Wait);
@@ -194,8 +193,13 @@ impl States<'_> {
         });
         let listed = version.clone();
         let list = move |reservation| {
-            list_of_outputs(&listed, bytes.as_ref().as_ref(), place, (reveal, may_list))
-                .map(|made| LeasedBytes::new(made, reservation))
+            list_of_outputs(
+                &listed,
+                bytes.as_ref().as_ref(),
+                place,
+                (reveal, may_inspect),
+            )
+            .map(|made| LeasedBytes::new(made, reservation))
         };
         if let Some(turn) = turn {
             return self.engine.aside(turn, needed, list).await?;
@@ -211,7 +215,7 @@ impl States<'_> {
         caller: &Caller,
         mut filter: StateFilter,
     ) -> Result<ListedStates, Error> {
-        authorize_somewhere(caller, Permission::List)?;
+        authorize_somewhere(caller, Permission::Inspect)?;
         if !narrow(
             &caller.grant.scope,
             &mut filter.workspace,
@@ -227,7 +231,10 @@ impl States<'_> {
 }
 
 /// A page of the list of states. It ends early if the locks in it are large.
-fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, StoreError> {
+pub(super) fn list_states(
+    view: &View<'_>,
+    filter: &StateFilter,
+) -> Result<ListedStates, StoreError> {
     let found = view.states(filter)?;
     let is_full = found.rows.len() == filter.limit as usize;
     let mut list = ListedStates::default();

@@ -9,6 +9,7 @@ pub(super) mod events;
 pub(super) mod freeze;
 pub(super) mod health;
 pub(super) mod import;
+pub(super) mod inventory;
 pub(super) mod keys;
 pub(super) mod lock;
 pub(super) mod login;

@@ -6,6 +6,7 @@
 
 use rusqlite::{Row, params};
 
+use crate::model::name::StateName;
 use crate::model::search::{Findable, FoundKind, FoundText, PendingWords};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
@@ -129,6 +130,34 @@ impl View<'_> {
         let sql = "SELECT workspace, version FROM found_states WHERE state_id = ?1";
         let read = |row: &Row<'_>| Ok((row.get(0)?, rows::maybe_unsigned(row, 1)?));
         self.one(sql, [state], read)
+    }
+
+    /// The types of the instances that the index has of a version, and the sources of their
+    /// providers: at most so many. None if it has not this version.
+    pub fn indexed_instances(
+        &self,
+        name: &StateName,
+        version: u64,
+        most: u32,
+    ) -> Result<Option<Vec<(String, Option<String>)>>, StoreError> {
+        let sql = "SELECT f.state_id FROM states s JOIN found_states f ON f.state_id = s.id \
+            WHERE s.workspace = ?1 AND s.building_block = ?2 AND f.version = ?3";
+        let of = params![
+            name.workspace.as_str(),
+            name.block.as_str(),
+            version.cast_signed()
+        ];
+        let Some(state) = self.one(sql, of, |row| row.get::<_, StateId>(0))? else {
+            return Ok(None);
+        };
+        let sql = "SELECT substr(type, 1, 256), provider FROM found_entries \
+            WHERE state_id = ?1 AND kind = ?2 LIMIT ?3";
+        let of = params![state, FoundKind::Resource.number(), most];
+        let read = |row: &Row<'_>| {
+            let of_type: Option<String> = row.get(0)?;
+            Ok((of_type.unwrap_or_default(), row.get(1)?))
+        };
+        Ok(Some(self.all(sql, of, read)?))
     }
 
     /// Entries of a state, behind one of them, in the order of kinds and addresses.

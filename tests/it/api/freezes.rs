@@ -61,6 +61,11 @@ fn nothing_changes_a_frozen_state_and_plans_go_on() {
         (&json!("audit"), &Value::Null)
     );
     let lock = is_frozen(owner.lock(NET, "3f1c"));
+    let id = lock["ID"].as_str().expect("an ID");
+    assert!(
+        id.starts_with("frozen by owner of team until it is lifted: audit"),
+        "{id}"
+    );
     let info = lock["Info"].as_str().expect("a text");
     assert!(
         info.contains("audit") && info.contains("statekeep state unfreeze team/net"),

@@ -84,7 +84,7 @@ fn column_of(list: &Value) -> Vec<String> {
 #[test]
 fn roles_and_permissions_add_up_and_become_adm_without_a_workspace() {
     let server = Server::start();
-    let rows: [(Value, &[&str]); 9] = [
+    let rows: [(Value, &[&str]); 11] = [
         (
             json!({"workspace": "team", "role": "reader"}),
             &["TFSTATE_LIST"],
@@ -118,6 +118,14 @@ fn roles_and_permissions_add_up_and_become_adm_without_a_workspace() {
         (
             json!({"role": "writer"}),
             &["ADM_TFSTATE_SAVE", "ADM_TFSTATE_UNLOCK"],
+        ),
+        (
+            json!({"workspace": "team", "role": "auditor"}),
+            &["EVENTLOG_LIST", "TFSTATE_INSPECT"],
+        ),
+        (
+            json!({"role": "auditor"}),
+            &["ADM_EVENTLOG_LIST", "ADM_TFSTATE_INSPECT"],
         ),
         (json!({"role": "monitor"}), &["ADM_STATUS"]),
         (

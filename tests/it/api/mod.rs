@@ -17,6 +17,8 @@ mod gathered;
 mod health;
 mod holds;
 mod import;
+mod inspect;
+mod inventory;
 mod keys;
 mod list;
 mod login;

@@ -24,6 +24,10 @@ const ENDPOINTS: [(&str, &str); 9] = [
         "import",
         include_str!("../../../src/http/endpoints/import.rs"),
     ),
+    (
+        "inventory",
+        include_str!("../../../src/http/endpoints/inventory.rs"),
+    ),
     ("keys", include_str!("../../../src/http/endpoints/keys.rs")),
     (
         "resources",

@@ -66,6 +66,7 @@ impl Session {
         self.admin.lock(name, "another").expect_status(423);
         self.get("/api/terraform/state?workspace=team");
         self.get("/api/search?q=net&workspace=team");
+        self.get("/api/inventory?workspace=team");
         self.at(name, "UNLOCK", "", lock_body(ID));
         for (lock, unlock) in [("POST", "DELETE"), ("PUT", "UNLOCK"), ("LOCK", "DELETE")] {
             self.at(name, lock, "/lock", lock_body(ID));

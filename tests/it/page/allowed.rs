@@ -58,12 +58,31 @@ fn an_owner_acknowledges_an_event_and_it_waits_no_more() {
 }
 
 #[test]
+fn an_auditor_sees_everything_but_content() {
+    let server = Server::start();
+    let Some(visitor) = visit(&server, &server.key("team", "auditor"), "") else {
+        return;
+    };
+    visitor.is_soon_offered("link", "Changes of version 5");
+    visitor.sees("Your key may not download the state: it lacks TFSTATE_LIST.");
+    assert!(!visitor.is_offered("button", "Download the current version"));
+    assert!(!visitor.is_offered("link", "Roll back to version 1"));
+    visitor.open(&view("/rollback/1"));
+    visitor.sees("Your key may not see what a rollback would do: it lacks TFSTATE_LIST.");
+    visitor.open(&view("/outputs"));
+    visitor.sees("10.1.2.3");
+    visitor.sees("Your key may not see secrets: it lacks TFSTATE_LIST.");
+    assert!(!visitor.is_offered("button", "Show secrets"));
+    visitor.inspect("auditor");
+}
+
+#[test]
 fn an_outputs_key_sees_outputs_alone() {
     let server = Server::start();
     let Some(visitor) = visit(&server, &server.key("team", "outputs"), "") else {
         return;
     };
-    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_LIST.");
+    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_INSPECT.");
     visitor.sees("Your key may not see its lock: it lacks TFSTATE_PLAN.");
     assert!(!visitor.is_offered("button", "Download the current version"));
     visitor.open(&view("/outputs"));
@@ -82,7 +101,7 @@ fn a_planner_sees_the_lock_and_the_current_state() {
     // That there is no lock is told as 404.
     visitor.announce(404);
     visitor.sees("Nobody holds a lock.");
-    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_LIST.");
+    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_INSPECT.");
     assert!(visitor.is_offered("button", "Download the current version"));
     assert!(!visitor.is_offered("link", "Changes of version 5"));
     visitor.inspect("planner");

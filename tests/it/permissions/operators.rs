@@ -12,6 +12,7 @@ fn lists_events_and_the_server() {
     stage.reset();
     stage.get("/api/terraform/state", may::LIST);
     stage.get("/api/search?q=net", may::LIST);
+    stage.get("/api/inventory", may::LIST);
     stage.get("/api/events", may::SEE_EVENTS);
     stage.get("/api/events/head", may::SEE_EVENTS);
     stage.get("/api/status", may::SEE_STATUS);
@@ -23,10 +24,10 @@ fn lists_events_and_the_server() {
     stage.row("POST /api/terraform/detect", may::DO_ANYWAY, |who, _| {
         who.post_json("/api/terraform/detect", &json!({"files": {}}))
     });
-    stage.get("/api/openapi.json", [200; 14]);
-    stage.get("/healthz", [200; 14]);
-    stage.get("/readyz", [200; 14]);
-    stage.get("/", [200; 14]);
+    stage.get("/api/openapi.json", [200; 15]);
+    stage.get("/healthz", [200; 15]);
+    stage.get("/readyz", [200; 15]);
+    stage.get("/", [200; 15]);
 }
 
 #[test]

@@ -90,8 +90,8 @@ fn what_remains_of_a_state_that_was_taken_elsewhere() {
     let gone = instead_of_200(may::SEE_THE_LOCK, 410);
     stage.get(&net("/lock"), gone);
     stage.get(&net(""), instead_of_200(may::READ, 410));
-    stage.get(&net("/outputs"), instead_of_200(may::READ, 410));
-    stage.get(&net("/versions/1"), may::SEE_HISTORY);
+    stage.get(&net("/outputs"), instead_of_200(may::SEE_OUTPUTS, 410));
+    stage.get(&net("/versions/1"), may::SEE_CONTENT);
     // It takes the permission to break locks only where another's is held.
     admin.send("POST", &net("/restore"), "").expect_status(200);
     let saver = stage.server.key_with("team", &["TFSTATE_SAVE"]);

@@ -207,6 +207,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
         [
             ("GET", "/api/terraform/state"),
             ("GET", "/api/search"),
+            ("GET", "/api/inventory"),
             ("POST", "/api/terraform/detect"),
             ("POST", "/api/login"),
             ("DELETE", "/api/token"),
