@@ -20,6 +20,7 @@ mod privacy;
 mod readers;
 mod rehash;
 mod remains;
+mod remembered;
 mod row_hash;
 mod row_key;
 mod schema;
@@ -54,6 +55,7 @@ pub use privacy::{
 };
 pub use readers::Reading;
 pub use remains::{Sweeper, SweptPages};
+pub use remembered::OwnedToken;
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
@@ -77,12 +79,12 @@ use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
 use crate::model::signed_head::{HeadSigner, SignedHead};
 use crate::model::state::AddressInfo;
-use crate::model::token::{CredentialOwner, Token};
 use crate::model::trust::IssuerTrust;
 use changed_pages::ChangedPages;
 use held::HeldFiles;
-use memo::{Commits, Memo};
+use memo::Commits;
 use readers::Readers;
+use remembered::Remembered;
 use row_hash::RowKey;
 use seen_damage::SeenDamage;
 use start::anchor::Anchor;
@@ -113,17 +115,11 @@ fn keep_anchor(
     })
 }
 
-/// A token, and the key or trust that it belongs to, if that is still there.
-pub type OwnedToken = (Token, Option<CredentialOwner>);
-
 /// The open store. One process has one.
 pub struct Store {
     writer: WritingThread,
     readers: Readers,
-    keys: Memo<KeyId, Option<KeyWithHashes>>,
-    tokens: Memo<Digest, Option<OwnedToken>>,
-    trusts: Memo<String, Vec<IssuerTrust>>,
-    address_infos: Memo<StateName, AddressInfo>,
+    remembered: Remembered,
     touched: Arc<Touched>,
     path: PathBuf,
     schema_version: u32,
@@ -190,10 +186,7 @@ impl Store {
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
         damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
-        let keys = Memo::new(&commits.of_credentials);
-        let tokens = Memo::new(&commits.of_credentials);
-        let trusts = Memo::new(&commits.of_credentials);
-        let address_infos = Memo::new(&commits.all);
+        let remembered = Remembered::new(&commits);
         let touched = Arc::clone(&commits.touched);
         let changed_pages = Arc::new(ChangedPages::of(&path));
         let database = Database {
@@ -210,10 +203,7 @@ impl Store {
         Ok(Self {
             writer,
             readers,
-            keys,
-            tokens,
-            trusts,
-            address_infos,
+            remembered,
             touched,
             path,
             schema_version,
@@ -277,37 +267,25 @@ impl Store {
 
     /// One key, as it stands.
     pub async fn key(&self, id: KeyId) -> Result<Arc<Option<KeyWithHashes>>, StoreError> {
-        let found = self.keys.get(&self.readers, &id, |view, id| view.key(*id));
+        let found = self.remembered.key(&self.readers, id);
         std::future::ready(self.damage.look_at(found)).await
     }
 
     /// The trusts in an issuer, as they stand.
     pub async fn trusts_in(&self, issuer: &str) -> Result<Arc<Vec<IssuerTrust>>, StoreError> {
-        let ask = |view: &View<'_>, issuer: &String| view.trusts_in(issuer);
-        let found = self.trusts.get(&self.readers, &issuer.to_owned(), ask);
+        let found = self.remembered.trusts_in(&self.readers, issuer);
         std::future::ready(self.damage.look_at(found)).await
     }
 
     /// One token and what it belongs to, as they stand.
     pub async fn token(&self, sha256: Digest) -> Result<Arc<Option<OwnedToken>>, StoreError> {
-        let found = self.tokens.get(&self.readers, &sha256, |view, sha256| {
-            let Some(token) = view.token(*sha256)? else {
-                return Ok(None);
-            };
-            let owner = view.credential_owner(token.owner)?;
-            Ok(Some((token, owner)))
-        });
+        let found = self.remembered.token(&self.readers, sha256);
         std::future::ready(self.damage.look_at(found)).await
     }
 
     /// What a reader needs to know of an address, as it stands.
     pub async fn address_info(&self, name: &StateName) -> Result<Arc<AddressInfo>, StoreError> {
-        let found = self.address_infos.get(&self.readers, name, |view, name| {
-            Ok(AddressInfo {
-                lookup: view.lookup(name)?,
-                has_stale_writers: view.has_stale_writers(name)?,
-            })
-        });
+        let found = self.remembered.address_info(&self.readers, name);
         std::future::ready(self.damage.look_at(found)).await
     }
 
@@ -393,10 +371,7 @@ impl Store {
         if self.held.check().is_ok() {
             self.readers.close_unused(longer_than);
         }
-        self.keys.forget_stale();
-        self.tokens.forget_stale();
-        self.trusts.forget_stale();
-        self.address_infos.forget_stale();
+        self.remembered.forget_stale();
     }
 
     /// Waits until the writer has come by all that is queued now; `false` when it has ended.

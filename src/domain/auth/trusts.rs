@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::access::{Acted, act, authorize_everywhere};
+use crate::domain::approvals::second_person;
 use crate::domain::auth::giving::{
     bad_request, checked_end, checked_name, may_give, wanted_permissions,
 };
@@ -16,6 +18,7 @@ use crate::domain::auth::id_tokens::sources::{self, FetchKeySet, KeySets};
 use crate::domain::engine::Engine;
 use crate::domain::engine::cores::off_thread;
 use crate::domain::error::Error;
+use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::claims::{ClaimPattern, NameTemplate};
 use crate::model::clock;
@@ -23,7 +26,7 @@ use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::KeyId;
 use crate::model::page::ListPage;
-use crate::model::permission::{Grant, Permission};
+use crate::model::permission::{Grant, Permission, Scope};
 use crate::model::printable::prints;
 use crate::model::trust::{IssuerTrust, KeySource, ScopeTemplate};
 use crate::store::{StoreError, Touches, Tx};
@@ -110,7 +113,9 @@ impl<'a> Trusts<'a> {
         if new.scope.kind() == Some(Scope::All) {
             let what = json!({
                 "trust": new.name, "issuer": new.issuer, "audience": new.audience,
-                "claims": new.claims, "permissions": new.permissions.names(&Scope::All),
+                "jwks_file": wanted.jwks_file, "jwks_url": wanted.jwks_url,
+                "claims": wanted.claims, "permissions": new.permissions.names(&Scope::All),
+                "once": wanted.once, "expires_in": wanted.expires_in,
             });
             second_person(self.engine, caller, GuardedAct::AdminKey, what).await?;
         }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate};
+use crate::trusts::issuer::any_trust;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -165,8 +166,11 @@ fn each_guarded_act_asks_and_others_do_not() {
     waits(set());
     waits(first.send("DELETE", "/api/retention/team", ""));
     waits(admin_key(&first, "third"));
+    let mut trust = any_trust(&site.server, "everywhere");
+    trust["workspace"] = Value::Null;
+    waits(first.post_json("/api/trusts", &trust));
     waits(rotate());
-    assert_eq!(waiting(&first).len(), 5);
+    assert_eq!(waiting(&first).len(), 6);
     assert_eq!(site.server.admin().versions("team/net").len(), 3);
     // What changes nothing, what is for one workspace, and one's own secret need nobody.
     first.post_json("/api/prune", &preview).expect_status(200);

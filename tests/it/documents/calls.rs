@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 9] = [
+const ENDPOINTS: [(&str, &str); 10] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),

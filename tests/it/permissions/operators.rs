@@ -39,7 +39,7 @@ fn acknowledging_events_of_a_state_takes_the_log_and_the_right_to_write() {
     let seq = admin.events("kind=lock.break")[0]["seq"].clone();
     // Those of other addresses see no such event.
     let expected = [
-        401, 403, 403, 403, 403, 200, 403, 200, 404, 200, 404, 403, 403, 403,
+        401, 403, 403, 403, 403, 200, 403, 200, 404, 200, 404, 403, 403, 403, 403,
     ];
     stage.row("acknowledge", expected, |who, _| {
         who.post_json(&format!("/api/events/{seq}/acknowledge"), &json!({}))

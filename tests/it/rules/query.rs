@@ -172,15 +172,9 @@ fn other_parameters_are_left_alone_at_a_states_address() {
     owner.send("DELETE", &path, "").expect_status(200);
 }
 
-#[test]
-fn every_other_call_refuses_parameters_that_it_does_not_know() {
-    let server = Server::start();
-    let admin = server.admin();
-    admin
-        .write("team/net", tfstate(L1, 1), None)
-        .expect_status(200);
+fn other_calls() -> Vec<(&'static str, String)> {
     let below = |path: &str| format!("{}{path}", state_path("team/net"));
-    let calls: Vec<(&str, String)> = [
+    [
         ("GET", "/versions"),
         ("GET", "/versions/1"),
         ("GET", "/versions/1/info"),
@@ -234,7 +228,17 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
         ]
         .map(|(method, path)| (method, path.to_owned())),
     )
-    .collect();
+    .collect()
+}
+
+#[test]
+fn every_other_call_refuses_parameters_that_it_does_not_know() {
+    let server = Server::start();
+    let admin = server.admin();
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    let calls = other_calls();
     for (method, path) in &calls {
         for query in ["buildingblock=net", "limitt=1", "x", "nothing=&x=1"] {
             let detail = refused(&admin, method, &format!("{path}?{query}"), "");
