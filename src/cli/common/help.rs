@@ -236,6 +236,7 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
             "statekeep events --attention --since 2d",
             "statekeep events team-a/network --kind state.write",
             "statekeep events --head",
+            "statekeep events --check events.jsonl",
         ],
     ),
     (

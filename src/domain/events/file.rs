@@ -179,7 +179,10 @@ impl<'a> EventFile<'a> {
         now: Instant,
     ) -> Result<(), String> {
         let is_due = |at: Instant| now >= at + SIGN_EVERY;
-        let Some(head) = written.unsigned.filter(|_| written.signed_at.is_none_or(is_due)) else {
+        let Some(head) = written
+            .unsigned
+            .filter(|_| written.signed_at.is_none_or(is_due))
+        else {
             return Ok(());
         };
         if let Some(signed) = self.engine.store.sign(head) {
