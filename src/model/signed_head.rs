@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clock::Timestamp;
+use super::digest::Digest;
 use super::event_head::EventHead;
 
 /// How many bytes the secret part of a key has.
@@ -44,8 +45,12 @@ impl SignedHead {
         format!("{FORM}\ninstance {instance}\nnumber {number}\nhash {hash}\nat {at}\n")
     }
 
-    /// Whether its key has signed it.
+    /// Whether it says what a head has to say, and its key has signed it.
     pub fn is_genuine(&self) -> bool {
+        let says = Digest::parse(&self.hash).is_some() && Timestamp::parse(&self.at).is_some();
+        if !says || self.instance.parse::<Uuid>().is_err() {
+            return false;
+        }
         let (Some(key), Some(signature)) = (bytes(&self.key), bytes(&self.signature)) else {
             return false;
         };
@@ -108,7 +113,6 @@ pub fn bytes(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::digest::Digest;
 
     #[test]
     fn only_what_the_key_has_signed_is_genuine() {

@@ -5,6 +5,7 @@ mod edits;
 mod lines;
 mod noted;
 mod removed;
+mod signed;
 
 use std::path::Path;
 use std::process::Output;

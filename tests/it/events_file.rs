@@ -53,11 +53,14 @@ fn write(client: &Client, name: &str, serial: u64) {
     client.write(name, state, None).expect_status(200);
 }
 
-/// The events of a file; a line that was cut short is none.
+/// The events of a file, without heads of their chain; a line that was cut short is none.
 fn lines(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = |line: &str| serde_json::from_str(line).ok();
-    text.lines().filter_map(line).collect()
+    let lines = text.lines().filter_map(line);
+    lines
+        .filter(|line: &Value| line["head"].is_null())
+        .collect()
 }
 
 fn place(event: &Value) -> u64 {

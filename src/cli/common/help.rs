@@ -263,6 +263,7 @@ const EXAMPLES: [(&str, &[&str]); 62] = [
             "statekeep events --attention --since 2d",
             "statekeep events team-a/network --kind state.write",
             "statekeep events --head",
+            "statekeep events --check events.jsonl",
         ],
     ),
     (

@@ -2,6 +2,7 @@
 //! order, until the command is ended; or with `--head` the head of their chain.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,6 +15,7 @@ use crate::cli::common::existence;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::listing::PrintedList;
 use crate::cli::common::rows::state_name;
+use crate::cli::daily::heads;
 use crate::cli::output::{self, CliError, harmless, text, when};
 use crate::cli::table::{Column, kept, spare};
 use crate::model::clock::{self, Timestamp};
@@ -83,6 +85,13 @@ pub(in crate::cli) struct EventsArgs {
     #[arg(long, conflicts_with_all = ["state", "workspace", "key", "kind", "attention", "since",
         "follow"])]
     head: bool,
+    /// Check the signed heads in a file of events, without a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "workspace", "key", "kind",
+        "attention", "since", "follow", "head"])]
+    check: Option<PathBuf>,
+    /// With --check: the public key that has to have signed them
+    #[arg(long, value_name = "HEX", requires = "check")]
+    signed_by: Option<String>,
 }
 
 /// A moment, as one or by how long it is ago.
@@ -146,6 +155,9 @@ pub(in crate::cli) fn url_encoded(value: &str) -> String {
 /// Lists events, or follows them.
 pub(in crate::cli) async fn run(args: &EventsArgs, common: Common) -> Result<(), CliError> {
     let format = common.format;
+    if let Some(file) = &args.check {
+        return heads::check(file, args.signed_by.as_deref());
+    }
     if args.follow {
         let client = Client::connect_running(&common.reach).await?;
         return follow(&client, args, format).await;

@@ -55,6 +55,7 @@ fn a_link_in_the_place_of_a_file_of_ours_is_refused() {
         "statekeep.anchor",
         "statekeep.rowkey",
         "statekeep.rowkey.next",
+        "statekeep.eventkey",
         "statekeep.sock",
         "statekeep.db.schema-1",
         "statekeep.anything",

@@ -14,8 +14,9 @@ fn the_head_is_the_last_event_and_its_hash_everywhere() {
     let admin = server.admin();
     let told = head(&admin);
     let newest = admin.get("/api/events?limit=1").json()["events"][0].clone();
+    let named = |head: &Value| json!({"number": head["number"], "hash": head["hash"]});
     assert_eq!(
-        told,
+        named(&told),
         json!({"number": newest["seq"], "hash": newest["hash"]})
     );
     let anchor = || {
@@ -29,7 +30,7 @@ fn the_head_is_the_last_event_and_its_hash_everywhere() {
     assert_eq!(printed.trim_end(), noted(&told));
     let printed = server.cli(&["events", "--head", "--json"]);
     let printed: Value = serde_json::from_slice(&printed.stdout).expect("JSON");
-    assert_eq!(printed, told);
+    assert_eq!(named(&printed), named(&told));
     let only_writes = server.key("team", "writer");
     only_writes.get("/api/events/head").expect_status(403);
     let auditor = server.key_with("team", &["EVENTLOG_LIST"]);
