@@ -84,7 +84,7 @@ use changed_pages::ChangedPages;
 use held::HeldFiles;
 use memo::Commits;
 use readers::Readers;
-use remembered::Remembered;
+use remembered::RememberedRows;
 use row_hash::RowKey;
 use seen_damage::SeenDamage;
 use start::anchor::Anchor;
@@ -119,7 +119,7 @@ fn keep_anchor(
 pub struct Store {
     writer: WritingThread,
     readers: Readers,
-    remembered: Remembered,
+    remembered: RememberedRows,
     touched: Arc<Touched>,
     path: PathBuf,
     schema_version: u32,
@@ -186,7 +186,7 @@ impl Store {
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
         damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
-        let remembered = Remembered::new(&commits);
+        let remembered = RememberedRows::new(&commits);
         let touched = Arc::clone(&commits.touched);
         let changed_pages = Arc::new(ChangedPages::of(&path));
         let database = Database {

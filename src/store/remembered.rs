@@ -18,14 +18,14 @@ use crate::store::tx::View;
 pub type OwnedToken = (Token, Option<CredentialOwner>);
 
 /// Answers to questions that each request asks.
-pub(super) struct Remembered {
+pub(super) struct RememberedRows {
     keys: Memo<KeyId, Option<KeyWithHashes>>,
     tokens: Memo<Digest, Option<OwnedToken>>,
     trusts: Memo<String, Vec<IssuerTrust>>,
     address_infos: Memo<StateName, AddressInfo>,
 }
 
-impl Remembered {
+impl RememberedRows {
     pub(super) fn new(commits: &Commits) -> Self {
         Self {
             keys: Memo::new(&commits.of_credentials),

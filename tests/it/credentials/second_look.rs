@@ -113,6 +113,7 @@ impl Caller<'_> {
                 r#"{"version":2}"#.to_owned()
             }
             ("POST", "…/purge") => r#"{"versions":[1]}"#.to_owned(),
+            ("POST", "…/freeze") => r#"{"reason":"audit"}"#.to_owned(),
             ("POST", "…/versions/{number}/hold") => r#"{"reason":"kept"}"#.to_owned(),
             ("POST", "/api/events/{seq}/acknowledge") => r#"{"word":"seen"}"#.to_owned(),
             ("POST", "/api/keys/{id}/rotate") => r#"{"grace":0}"#.to_owned(),
@@ -130,11 +131,13 @@ impl Caller<'_> {
             }
             ("PUT", "/api/retention/{workspace}") => r#"{"keep_last":9}"#.to_owned(),
             ("PUT", "/api/quotas/{workspace}") => r#"{"states":9}"#.to_owned(),
-            ("POST", "…/restore" | "/api/clock")
+            ("POST", "…/restore" | "/api/clock" | "/api/approvals/{approval}")
             | (
                 "DELETE",
                 "…/transfer"
+                | "…/freeze"
                 | "…/versions/{number}/hold"
+                | "/api/approvals/{approval}"
                 | "/api/keys/{id}"
                 | "/api/trusts/{id}"
                 | "/api/retention/{workspace}"

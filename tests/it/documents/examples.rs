@@ -40,8 +40,9 @@ const ELSEWHERE: [(&str, &str); 5] = [
     ),
 ];
 
-/// What an example does that is not run here: it asks another backend, or a server elsewhere.
-const NEEDS_ANOTHER: [&str; 2] = ["--from-url", "--url"];
+/// What an example does that is not run here: it asks another backend or a server elsewhere, or
+/// reads a file that a server writes.
+const NEEDS_ANOTHER: [&str; 3] = ["--from-url", "--url", "--check"];
 
 /// Examples that end with another code than 0, because that is their answer.
 const ANSWERS: [(&str, i32); 1] = [("detect", 3)];

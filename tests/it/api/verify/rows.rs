@@ -70,7 +70,7 @@ fn of_other_tables() -> Vec<Case> {
         VALUES (999, zeroblob(32), 1, 1, 1, zeroblob(1));";
     let moved = "INSERT INTO moves VALUES ('team', 'left', 999, 0, NULL);";
     let token = "INSERT INTO tokens VALUES \
-        (zeroblob(32), 'nobody', NULL, NULL, '', 0, 99999999999999, 0, NULL, NULL);";
+        (zeroblob(32), 'nobody', NULL, NULL, '', 0, 99999999999999, 0, NULL, NULL, NULL);";
     let lock = "INSERT INTO locks VALUES ('team', 'x', 'no lock', 'k', 'k', 'a', 0, 0, NULL, \
         NULL, NULL, NULL, NULL, NULL, NULL, NULL);";
     let writer = "INSERT INTO stale_writers VALUES ('a b', 'x', 'k', 'a', 0);";
