@@ -199,15 +199,15 @@ mod tests {
         });
         let kept = || {
             [
-                store.keys.len(),
-                store.tokens.len(),
-                store.address_infos.len(),
+                store.remembered.keys.len(),
+                store.remembered.tokens.len(),
+                store.remembered.address_infos.len(),
             ]
         };
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [1, 1, 1], "they still hold");
-        drop(store.keys.commits.begin());
-        drop(store.address_infos.commits.begin());
+        drop(store.remembered.keys.commits.begin());
+        drop(store.remembered.address_infos.commits.begin());
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [0, 0, 0]);
     }

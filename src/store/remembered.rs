@@ -19,10 +19,10 @@ pub type OwnedToken = (Token, Option<CredentialOwner>);
 
 /// Answers to questions that each request asks.
 pub(super) struct RememberedRows {
-    keys: Memo<KeyId, Option<KeyWithHashes>>,
-    tokens: Memo<Digest, Option<OwnedToken>>,
-    trusts: Memo<String, Vec<IssuerTrust>>,
-    address_infos: Memo<StateName, AddressInfo>,
+    pub(super) keys: Memo<KeyId, Option<KeyWithHashes>>,
+    pub(super) tokens: Memo<Digest, Option<OwnedToken>>,
+    pub(super) trusts: Memo<String, Vec<IssuerTrust>>,
+    pub(super) address_infos: Memo<StateName, AddressInfo>,
 }
 
 impl RememberedRows {

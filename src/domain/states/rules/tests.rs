@@ -66,6 +66,7 @@ struct Case {
     serial: u64,
     bytes: &'static str,
     hidden: bool,
+    frozen: bool,
 }
 
 const PLAIN: Case = Case {
@@ -79,6 +80,7 @@ const PLAIN: Case = Case {
     serial: 6,
     bytes: "six",
     hidden: false,
+    frozen: false,
 };
 
 fn verdict(case: &Case) -> &'static str {
@@ -101,6 +103,7 @@ fn verdict(case: &Case) -> &'static str {
     let situation = Situation {
         lookup: &lookup,
         lock: held.as_ref(),
+        is_frozen: case.frozen,
         broken: broken.as_ref(),
         is_stale_writer: case.stale,
         unlocked_writes: case.policy,
@@ -160,6 +163,42 @@ const TABLE: &[(&str, Case, &str)] = &[
             ..PLAIN
         },
         "store",
+    ),
+    (
+        "frozen, no lock",
+        Case {
+            frozen: true,
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "frozen, equal bytes",
+        Case {
+            frozen: true,
+            bytes: "five",
+            ..PLAIN
+        },
+        "unchanged",
+    ),
+    (
+        "frozen, own lock from behind it",
+        Case {
+            frozen: true,
+            lock: Some(("x", "a")),
+            id: Some("x"),
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "frozen, stale lock ID",
+        Case {
+            frozen: true,
+            id: Some("y"),
+            ..PLAIN
+        },
+        "locked",
     ),
     (
         "own lock, older, other lineage",
