@@ -88,19 +88,19 @@ fn named(arg: &Arg, command: &str) -> Option<Named> {
     }
 }
 
-fn candidates(named: Named, begun: &OsStr) -> Vec<CompletionCandidate> {
+fn candidates(kind: Named, begun: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = begun.to_str().map(str::to_owned) else {
         return Vec::new();
     };
     output::say_nothing();
-    let (sender, found) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let start = begun.clone();
     // It is not waited for: the process ends with the answer.
     thread::spawn(move || {
-        let names = reach().map(|reach| block_on(names(&reach, named, &start)));
-        let _ = sender.send(names.flatten());
+        let found = reach().map(|reach| block_on(names(&reach, kind, &start)));
+        let _ = sender.send(found.flatten());
     });
-    let mut names = found
+    let mut names = receiver
         .recv_timeout(PATIENCE)
         .ok()
         .flatten()

@@ -18,7 +18,7 @@ use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// How long a request waits, and how long an approval counts.
 pub const LIFETIME: Duration = Duration::from_hours(1);
@@ -38,7 +38,8 @@ impl<'a> Approvals<'a> {
     /// Those that a caller may approve or has asked for, the oldest first.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Approval>, Error> {
         let now = self.engine.time_for_ends();
-        let mut found = self.engine.store.read(|view| view.approvals()).await?;
+        let all = |view: &View<'_>| view.approvals();
+        let mut found = self.engine.store.read(all).await?;
         found.retain(|one| one.ends_at > now && may_see(caller, one));
         Ok(found)
     }

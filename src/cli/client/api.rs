@@ -156,9 +156,8 @@ impl Client {
             let in_use = match take(dir, where_none) {
                 Ok(lock) => {
                     let dir = dir.shown();
-                    output::detail(|| {
-                        format!("acts on {dir} as the operator; no server runs on it")
-                    });
+                    let alone = format!("acts on {dir} as the operator; no server runs on it");
+                    output::detail(|| alone);
                     return Self::inside(lock);
                 }
                 Err(error @ DirError::InUse { .. }) => error,
@@ -168,9 +167,8 @@ impl Client {
             let (path, open) = http::reachable_path(dir, SOCKET)?;
             if tokio::net::UnixStream::connect(&path).await.is_ok() {
                 let dir = dir.shown();
-                output::detail(|| {
-                    format!("acts as the operator, through the socket of the server on {dir}")
-                });
+                let beside = format!("acts as the operator, through the server's socket on {dir}");
+                output::detail(|| beside);
                 return Self::by_socket(&path, open, None);
             }
             if clock::monotonic() > end {

@@ -70,7 +70,7 @@ impl LoginSource {
             }
             Self::IdTokenFile(file) => {
                 let secret = secret_in(file)?;
-                id_token(secret, &file.shown().to_string())
+                id_token(secret, &file.shown())
             }
             Self::IdTokenVariable(name) => {
                 let text = id_token_variable(name).ok_or_else(|| {

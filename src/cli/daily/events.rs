@@ -41,6 +41,10 @@ const FIELDS: &str = "seq,at,kind,actor,address,workspace,buildingBlock,version,
     acknowledged.by,acknowledged.word,detail";
 
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of the command line"
+)]
 pub(in crate::cli) struct EventsArgs {
     /// Only events of this state, as WORKSPACE/BUILDINGBLOCK
     #[arg(conflicts_with = "workspace")]

@@ -84,7 +84,6 @@ fn print_head(state: &StateName, answer: &Answer) -> Result<(), CliError> {
     let to = &answer.to;
     let with = match (&answer.from, answer.from_reason.as_deref()) {
         (Some(from), _) => format!(" against version {}", from["number"]),
-        (None, Some("pruned")) => String::new(),
         (None, Some("first")) => ", the first".to_owned(),
         (None, Some("deleted")) => ", the first since the state was deleted".to_owned(),
         (None, _) => String::new(),

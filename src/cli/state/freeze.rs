@@ -71,9 +71,10 @@ pub(in crate::cli) async fn unfreeze(
 
 /// What a freeze is, in a sentence.
 pub(super) fn frozen(state: &StateName, freeze: &Value) -> String {
-    let until = match &freeze["until"] {
-        Value::Null => "until it is lifted".to_owned(),
-        until => format!("until {}", time(until)),
+    let until = if freeze["until"].is_null() {
+        "until it is lifted".to_owned()
+    } else {
+        format!("until {}", time(&freeze["until"]))
     };
     let (who, why) = (text(&freeze["frozen_by"]["name"]), text(&freeze["reason"]));
     harmless(&format!("{state} is frozen {until} by {who}: {why}"))

@@ -36,7 +36,7 @@ const MAX_GROWING: usize = 50_000;
 /// How long the end of the server waits for the file.
 const LAST_TRY: Duration = Duration::from_secs(5);
 /// How often the head of the chain is written behind the events, if there are new ones.
-const SIGN_EVERY: Duration = Duration::from_secs(60);
+const SIGN_EVERY: Duration = Duration::from_mins(1);
 /// The file in the data directory that says up to which place the lines are written.
 const PLACE_FILE: &str = "statekeep.events-file";
 /// The name that it has until it is whole.

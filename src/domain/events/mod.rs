@@ -70,7 +70,8 @@ impl Events<'_> {
     /// it.
     pub async fn head(&self, caller: &Caller) -> Result<ShownHead, Error> {
         authorize_somewhere(caller, Permission::Events)?;
-        let head = self.engine.store.read_inline(|view| view.event_head());
+        let head = |view: &View<'_>| view.event_head();
+        let head = self.engine.store.read_inline(head);
         let head = head.await?;
         Ok(ShownHead {
             head,

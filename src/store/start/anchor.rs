@@ -118,14 +118,17 @@ impl Anchor {
         let wal = self
             .wal
             .map_or_else(|| "none".to_owned(), AnchoredWal::text);
-        let mut body = format!(
+        let signed = self
+            .signed
+            .as_ref()
+            .map_or_else(String::new, |(key, signature)| {
+                format!("signed {key} {signature}\n")
+            });
+        let body = format!(
             "{FORM}\ninstance {instance}\ngeneration {generation}\ncommit {number}\nat {at}\n\
                 head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n\
-                events {events}\n"
+                events {events}\n{signed}"
         );
-        if let Some((key, signature)) = &self.signed {
-            body.push_str(&format!("signed {key} {signature}\n"));
-        }
         let digest = Digest::of(body.as_bytes());
         format!("{body}sha256 {digest}\n")
     }

@@ -206,7 +206,7 @@ impl Tx<'_> {
         let grown = match growth {
             Growth::Never => None,
             Growth::Counted | Growth::InParts => {
-                Some(self.hash_of_grown(&seq, &chain, columns)?.to_vec())
+                Some(self.hash_of_grown(seq, &chain, columns)?.to_vec())
             }
         };
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, \
@@ -227,14 +227,14 @@ impl Tx<'_> {
 
     fn hash_of_grown(
         &self,
-        seq: &i64,
+        seq: i64,
         chain: &Digest,
         columns: NewColumns<'_>,
     ) -> rusqlite::Result<RowHash> {
         let [_, _, _, _, _, _, _, _, _, _, count, last_at, _, detail, _] = columns;
         event_growth::hash_of(
             self.row_key,
-            [seq, chain.as_bytes(), count, last_at, detail],
+            [&seq, chain.as_bytes(), count, last_at, detail],
         )
     }
 }

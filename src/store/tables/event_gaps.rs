@@ -39,7 +39,7 @@ fn runs(mut removed: Vec<RemovedEvent>) -> Vec<Gap> {
         let Some(chain) = chain else { continue };
         match runs.last_mut() {
             Some(run) if run.last.checked_add(1) == Some(seq) => {
-                (run.last, run.chain) = (seq, chain)
+                (run.last, run.chain) = (seq, chain);
             }
             Some(_) | None => runs.push(Gap {
                 first: seq,

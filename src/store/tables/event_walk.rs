@@ -287,16 +287,14 @@ impl View<'_> {
         let (mut faults, head) = (Vec::new(), known.head);
         if !known.fits {
             faults.push("what the last commit says of the last event was changed".to_owned());
-        } else if self.chain_at(head.number)? != Some(Some(head.chain)) {
+        } else if !self.has_chain_at(head)? {
             faults.push(format!(
                 "the event log does not end with event {}, which was recorded last",
                 head.number
             ));
         }
         if let Some(anchored) = anchored
-            && self
-                .chain_at(anchored.number)?
-                .is_none_or(|chain| chain != Some(anchored.chain))
+            && !self.has_chain_at(anchored)?
             && !self.is_within_gap(anchored.number)?
         {
             faults.push(format!(
@@ -307,14 +305,13 @@ impl View<'_> {
         Ok(faults)
     }
 
-    /// The hash of an event, or of a gap that ends there; an outer none if there is neither.
-    fn chain_at(&self, number: u64) -> Result<Option<Option<Digest>>, StoreError> {
+    /// Whether an event, or a gap that ends there, has this hash.
+    fn has_chain_at(&self, head: EventHead) -> Result<bool, StoreError> {
         let sql = "SELECT chain FROM event_gaps WHERE first <= ?1 AND last = ?1 UNION ALL \
             SELECT chain FROM events WHERE seq = ?1 AND chain IS NOT NULL LIMIT 1";
-        self.one(sql, [number.cast_signed()], |row| {
-            let chain: Vec<u8> = row.get(0)?;
-            Ok(<[u8; 32]>::try_from(chain).ok().map(Digest::from_bytes))
-        })
+        let read = |row: &Row<'_>| row.get::<_, Vec<u8>>(0);
+        let found = self.one(sql, [head.number.cast_signed()], read)?;
+        Ok(found.is_some_and(|chain| chain == head.chain.as_bytes()))
     }
 
     fn is_within_gap(&self, number: u64) -> Result<bool, StoreError> {

@@ -64,6 +64,9 @@ pub enum Then {
     Emptied,
 }
 
+/// The type of an instance, and the source of its provider.
+pub(in crate::store) type IndexedInstance = (String, Option<String>);
+
 impl View<'_> {
     /// Some states that the index is behind with, behind one of them.
     pub fn pending_words(
@@ -139,7 +142,7 @@ impl View<'_> {
         name: &StateName,
         version: u64,
         most: u32,
-    ) -> Result<Option<Vec<(String, Option<String>)>>, StoreError> {
+    ) -> Result<Option<Vec<IndexedInstance>>, StoreError> {
         let sql = "SELECT f.state_id FROM states s JOIN found_states f ON f.state_id = s.id \
             WHERE s.workspace = ?1 AND s.building_block = ?2 AND f.version = ?3";
         let of = params![

@@ -357,10 +357,8 @@ fn what_a_failed_job_recorded_is_no_part_of_the_chain_of_events() {
                 let event = NewEvent::by_the_server(EventKind::ClockTrust, tx.now());
                 tx.record(&event)?;
                 tx.record(&event)?;
-                if fails {
-                    return Err(StoreError::Statement("on purpose".to_owned()));
-                }
-                Ok(())
+                let failure = || StoreError::Statement("on purpose".to_owned());
+                (!fails).then_some(()).ok_or_else(failure)
             })
         };
         let release = occupy(&store);
@@ -372,7 +370,8 @@ fn what_a_failed_job_recorded_is_no_part_of_the_chain_of_events() {
         let step = store.read(follow).await.unwrap();
         assert_eq!(step.faults, [""; 0]);
         assert_eq!((step.events, step.next.is_some()), (4, false));
-        let head = store.read(|view| view.event_head()).await.unwrap();
+        let head = |view: &View<'_>| view.event_head();
+        let head = store.read(head).await.unwrap();
         assert_eq!(head.number, 4, "no place is left out");
     });
 }

@@ -109,7 +109,7 @@ fn each_act_is_refused(owner: &Client, admin: &Client) {
         (owner, "DELETE", state_path(NET), Value::Null),
         (owner, "POST", below("rollback"), json!({ "version": 1 })),
         (
-            &owner,
+            owner,
             "POST",
             below("move"),
             json!({ "workspace": "team", "buildingBlock": "x" }),
@@ -117,7 +117,7 @@ fn each_act_is_refused(owner: &Client, admin: &Client) {
         (owner, "POST", below("transfer"), json!({ "to": "s3" })),
         (admin, "POST", below("purge"), json!({ "versions": [1] })),
         (
-            &owner,
+            owner,
             "POST",
             below("import?append=true"),
             serde_json::from_str(&tfstate(L1, 9)).expect("JSON"),

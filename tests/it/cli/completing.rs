@@ -45,7 +45,8 @@ fn files(dir: &Path) -> BTreeSet<String> {
         .map(|file| {
             let file = file.expect("a file");
             let changed = file.metadata().and_then(|found| found.modified());
-            format!("{:?} {:?}", file.file_name(), changed.expect("a time"))
+            let name = file.file_name();
+            format!("{} {:?}", name.display(), changed.expect("a time"))
         })
         .collect()
 }

@@ -173,7 +173,8 @@ fn a_command_below_another_is_named_with_each_group_that_has_it() {
         ("self-signed", "did you mean 'statekeep tls self-signed'?"),
         (
             "show",
-            "did you mean 'statekeep state show', 'statekeep key show' or 'statekeep quota show'?",
+            "did you mean 'statekeep state show', 'statekeep key show', 'statekeep trust show' or \
+                'statekeep quota show'?",
         ),
     ] {
         let output = statekeep(&[word]).output().expect("it runs");

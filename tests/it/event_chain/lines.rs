@@ -2,12 +2,11 @@
 //! `docs/format.md` says of them, without the database and without the program's own code.
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{acts, settled};
-use crate::harness::{Setup, eventually};
+use crate::harness::{Setup, eventually, sha256};
 
 /// A value in the form of the format's page: name, type, and the value.
 enum Column {
@@ -122,8 +121,7 @@ fn hash(before: &str, event: &Value, is_lasting: bool) -> String {
     if is_lasting {
         add(&mut bytes, "lasting", &Column::Integer(1));
     }
-    let digest = Sha256::digest(&bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(&bytes)
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! Signed heads: in the answer, the file of events, a backup and the anchor; checked without a
 //! server.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
@@ -39,16 +40,15 @@ fn signed_heads_are_checked_without_a_server() {
     settled(&server);
     let shown = head(&server.admin());
     let key = shown["signed"]["key"].as_str().expect("a key").to_owned();
-    let mode = std::fs::metadata(data.join("statekeep.eventkey")).expect("it is there");
-    use std::os::unix::fs::PermissionsExt as _;
-    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    let found = std::fs::metadata(data.join("statekeep.eventkey")).expect("it is there");
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
     let anchor = || std::fs::read_to_string(data.join("statekeep.anchor")).unwrap_or_default();
     eventually("the anchor is signed", || {
         anchor().contains(&format!("signed {key} "))
     });
     let backup = place.path().join("b.tar.zst");
-    let made = server.cli(&["backup", backup.to_str().expect("UTF-8")]);
-    assert!(made.status.success());
+    let copied = server.cli(&["backup", backup.to_str().expect("UTF-8")]);
+    assert!(copied.status.success());
     assert!(server.stop().success());
 
     // The end of the server is one of the moments at which a head is written.

@@ -36,7 +36,7 @@ type Attack = (&'static str, String, &'static str);
 
 #[rustfmt::skip]
 fn on_algorithms(issuer: &Issuer) -> Vec<Attack> {
-    let claims = issuer.claims(&json!({})).to_string();
+    let claims = Issuer::claims(&json!({})).to_string();
     let rsa = |header: &str| issuer.signed(Signer::Rsa, header, &claims);
     let none = |alg: &str| {
         let header = json!({"alg": alg, "kid": "rsa-1"}).to_string();
@@ -66,7 +66,7 @@ fn on_algorithms(issuer: &Issuer) -> Vec<Attack> {
 
 #[rustfmt::skip]
 fn on_headers(issuer: &Issuer) -> Vec<Attack> {
-    let claims = issuer.claims(&json!({})).to_string();
+    let claims = Issuer::claims(&json!({})).to_string();
     let rsa = |header: &str| issuer.signed(Signer::Rsa, header, &claims);
     let with = |members: &str| rsa(&format!(r#"{{"alg":"RS256","kid":"rsa-1",{members}}}"#));
     let named = |kid: &str| rsa(&json!({"alg": "RS256", "kid": kid}).to_string());
@@ -92,7 +92,7 @@ fn on_headers(issuer: &Issuer) -> Vec<Attack> {
 
 #[rustfmt::skip]
 fn on_signatures(issuer: &Issuer) -> Vec<Attack> {
-    let claims = issuer.claims(&json!({})).to_string();
+    let claims = Issuer::claims(&json!({})).to_string();
     let good = issuer.token(&json!({}));
     let (signed, signature) = good.rsplit_once('.').expect("three parts");
     let ends = |signature: &str| format!("{signed}.{signature}");
@@ -107,7 +107,7 @@ fn on_signatures(issuer: &Issuer) -> Vec<Attack> {
         ("half", ends(&signature[..100]), "signature"),
         ("another's", ends(&encoded([7; 256])), "signature"),
         ("zeros on P-256", zeros, "signature"),
-        ("other claims", with_claims(&good, &issuer.claims(&json!({"x": 1}))), "signature"),
+        ("other claims", with_claims(&good, &Issuer::claims(&json!({"x": 1}))), "signature"),
         ("padding", format!("{good}="), "malformed"),
         ("standard base64", ends(&STANDARD.encode([255; 256])), "malformed"),
         ("no JSON", raw("claims"), "malformed"),
@@ -145,7 +145,7 @@ fn on_meaning(issuer: &Issuer) -> Vec<Attack> {
 fn on_claims(issuer: &Issuer) -> Vec<Attack> {
     let with = |name: &str, value: Value| issuer.token(&json!({name: value}));
     let doubled = |member: &str| {
-        let claims = issuer.claims(&json!({})).to_string();
+        let claims = Issuer::claims(&json!({})).to_string();
         let claims = claims.replacen('{', &format!("{{{member},"), 1);
         issuer.signed(Signer::Rsa, RSA, &claims)
     };
@@ -222,7 +222,7 @@ fn a_token_without_a_key_name_needs_a_set_without_a_choice() {
     let issuer = Issuer::new();
     make(&server, &issuer.trust("gitlab"));
     let unnamed = |issuer: &Issuer| {
-        let claims = issuer.claims(&json!({})).to_string();
+        let claims = Issuer::claims(&json!({})).to_string();
         issuer.signed(Signer::Rsa, r#"{"alg":"RS256"}"#, &claims)
     };
     // One key of each kind: the algorithm leaves no choice.

@@ -86,7 +86,7 @@ fn an_address_is_asked_once_for_any_number_of_tokens() {
         let caller = server.with(&issuer.token_by(signer, &json!({})));
         caller.get("/api/whoami").expect_status(200);
     }
-    let claims = issuer.claims(&json!({})).to_string();
+    let claims = Issuer::claims(&json!({})).to_string();
     let unknown = issuer.signed(Signer::Rsa, r#"{"alg":"RS256","kid":"new"}"#, &claims);
     for _ in 0..20 {
         let answer = server.with(&unknown).get("/api/whoami");

@@ -147,7 +147,7 @@ impl Issuer {
     }
 
     /// The claims of a good token, and these.
-    pub(crate) fn claims(&self, more: &Value) -> Value {
+    pub(crate) fn claims(more: &Value) -> Value {
         let now = now();
         let mut claims = json!({
             "iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now - 5, "exp": now + 300,
@@ -172,16 +172,14 @@ impl Issuer {
     pub(crate) fn token_by(&self, signer: Signer, more: &Value) -> String {
         let (algorithm, key) = signer.header();
         let header = json!({"alg": algorithm, "kid": key, "typ": "JWT"});
-        self.signed(signer, &header.to_string(), &self.claims(more).to_string())
+        self.signed(signer, &header.to_string(), &Self::claims(more).to_string())
     }
 
     /// A token of any header and any claims, with a good signature of a key.
     pub(crate) fn signed(&self, signer: Signer, header: &str, claims: &str) -> String {
-        let signed = format!("{}.{}", encoded(header), encoded(claims));
-        format!(
-            "{signed}.{}",
-            encoded(self.signature(signer, signed.as_bytes()))
-        )
+        let text = format!("{}.{}", encoded(header), encoded(claims));
+        let signature = encoded(self.signature(signer, text.as_bytes()));
+        format!("{text}.{signature}")
     }
 
     fn signature(&self, signer: Signer, message: &[u8]) -> Vec<u8> {

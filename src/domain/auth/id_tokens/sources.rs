@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::pin::Pin;
@@ -189,21 +190,29 @@ impl KeySets {
         known.usable(clock::monotonic())
     }
 
+    /// What is known of a file that is to be looked at now; else the set that was found just now.
+    fn known_file(
+        &self,
+        path: &str,
+        now: Instant,
+    ) -> ControlFlow<Option<Arc<KeySet>>, Option<KnownSet>> {
+        let mut files = self.files.lock();
+        let Some(known) = files.get_mut(path) else {
+            return ControlFlow::Continue(None);
+        };
+        if now.duration_since(known.looked_at) < LOOK_EVERY {
+            return ControlFlow::Break(known.set.clone());
+        }
+        // Others take what is known until this look is done.
+        known.looked_at = now;
+        ControlFlow::Continue(Some(known.clone()))
+    }
+
     async fn of_file(&self, path: &str) -> Option<Arc<KeySet>> {
         let now = clock::monotonic();
-        let known = {
-            let mut files = self.files.lock();
-            let known = files.get_mut(path);
-            if let Some(known) = known {
-                if now.duration_since(known.looked_at) < LOOK_EVERY {
-                    return known.set.clone();
-                }
-                // Others take what is known until this look is done.
-                known.looked_at = now;
-                Some(known.clone())
-            } else {
-                None
-            }
+        let known = match self.known_file(path, now) {
+            ControlFlow::Break(set) => return set,
+            ControlFlow::Continue(known) => known,
         };
         let was = known.as_ref().and_then(|known| known.mark);
         let file = path.to_owned();

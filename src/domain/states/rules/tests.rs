@@ -55,6 +55,10 @@ fn lock(id: &str, holder: &str) -> HeldLock {
 }
 
 /// The state has lineage `l`, serial 5 and the bytes `five`; key `a` writes unless told otherwise.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own in the table"
+)]
 struct Case {
     lock: Option<(&'static str, &'static str)>,
     broken: Option<(&'static str, &'static str)>,

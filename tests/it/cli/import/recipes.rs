@@ -105,9 +105,19 @@ fn each_recipe_has_a_test() {
     );
 }
 
+/// A heading, the storage's own program, the folder that it fills, the files that it leaves there,
+/// and the states that they are.
+type Recipe = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
 #[test]
 fn what_a_storage_leaves_in_a_folder_is_taken_in() {
-    let cases: [(&str, &str, &str, &[&str], &[&str]); 4] = [
+    let cases: [Recipe; 4] = [
         (
             "From a folder of modules",
             "",
