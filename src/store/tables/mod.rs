@@ -35,4 +35,5 @@ pub(super) mod states;
 pub(super) mod tokens;
 pub(super) mod transfers;
 pub(super) mod trusts;
+pub(super) mod version_places;
 pub(super) mod versions;

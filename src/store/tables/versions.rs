@@ -11,7 +11,7 @@ use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{
     ChangeCounts, Hold, LockNote, NewVersion, Replaced, Version, VersionFilter, VersionKind,
 };
-use crate::store::error::{NotAsWritten, StoreError};
+use crate::store::error::StoreError;
 use crate::store::tables::hashed::{STATES, VERSIONS};
 use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
@@ -22,9 +22,6 @@ use crate::store::tx::View;
 /// How many of the newest versions are looked at for the last write under a lock: more than
 /// rejected ones are kept.
 const MAX_UNDER_ONE_LOCK: u32 = 64;
-
-/// How many rows on each side of a version that is not found are looked at: more than a page has.
-const NEIGHBOURS: u32 = 64;
 
 /// In place of a number: the version is the first.
 const FIRST: i64 = 0;
@@ -116,29 +113,6 @@ impl View<'_> {
             self.prove_neighbours(state, number)?;
         }
         Ok(found)
-    }
-
-    /// Sees to it that a version which is not found is not there: where a bit leads the search
-    /// astray, a row beside the place is not as it was written, or the rows are in no order.
-    fn prove_neighbours(&self, state: StateId, number: u64) -> Result<(), StoreError> {
-        let key = params![state, number.cast_signed(), NEIGHBOURS];
-        for (side, order) in [("<", "DESC"), (">", "ASC")] {
-            let sql = format!(
-                "SELECT v.number{} FROM versions v WHERE v.state_id = ?1 AND v.number {side} ?2 \
-                 ORDER BY v.number {order} LIMIT ?3",
-                VERSIONS.proof
-            );
-            let beside = self.all_proven(&VERSIONS, &sql, key, |row| row.get(0));
-            let beside: Vec<i64> = beside?;
-            let is_in_order = beside.is_sorted_by(|one, next| match side {
-                "<" => one > next,
-                _ => one < next,
-            });
-            if !is_in_order {
-                return Err(NotAsWritten::lost(VERSIONS.name, None).into());
-            }
-        }
-        Ok(())
     }
 
     /// One version of a state whose row was proven.
