@@ -18,6 +18,16 @@ const ATTENTION: &str = "attention";
 /// The word for all events.
 const ALL: &str = "all";
 
+/// What `version` is short for: another version is current.
+const VERSION: [&str; 4] = [
+    "state.write",
+    "state.import",
+    "state.rollback",
+    "state.restore",
+];
+/// What `backup_failed` is short for.
+const BACKUP_FAILED: [&str; 1] = ["backup.fail"];
+
 /// The id of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HookId(pub Uuid);
@@ -57,17 +67,28 @@ pub enum BadHookKind {
 }
 
 impl HookKinds {
-    /// Reads words, each once.
+    /// Reads words, each once. `version` and `backup_failed` are short for others.
     pub fn parse<'w>(
         words: impl IntoIterator<Item = &'w str>,
     ) -> Result<Self, (String, BadHookKind)> {
         let mut kinds: Vec<String> = Vec::new();
-        for word in words {
+        let spelt_out = |word: &'w str| match word {
+            "version" => &VERSION[..],
+            "backup_failed" => &BACKUP_FAILED[..],
+            _ => &[],
+        };
+        let all = words.into_iter().flat_map(|word| match spelt_out(word) {
+            [] => vec![word],
+            others => others.to_vec(),
+        });
+        for word in all {
             let is_word = word == ATTENTION || word == ALL;
             if !is_word && !EventKind::is_filter(word) {
                 return Err((word.to_owned(), BadHookKind::Unknown));
             }
-            let mut named = EventKind::ALL.iter().filter(|kind| names(word, kind.name()));
+            let mut named = EventKind::ALL
+                .iter()
+                .filter(|kind| names(word, kind.name()));
             if !is_word && named.all(|kind| Growth::of(*kind) == Growth::Counted) {
                 return Err((word.to_owned(), BadHookKind::Counted));
             }
@@ -130,8 +151,8 @@ impl Hook {
             .workspace
             .as_ref()
             .is_some_and(|wanted| event.workspace.as_ref() != Some(wanted));
-        let is_about_itself = event.kind == EventKind::HookFail.name()
-            && event.detail["hook"] == self.id.to_string();
+        let is_about_itself =
+            event.kind == EventKind::HookFail.name() && event.detail["hook"] == self.id.to_string();
         !is_elsewhere && !is_about_itself && self.kinds.include(event)
     }
 }
@@ -209,6 +230,15 @@ mod tests {
         let words = ["state.*", "lock.break", "attention", "all", "state.*"];
         let kinds = HookKinds::parse(words).unwrap();
         assert_eq!(kinds.words(), &words[..4]);
+        let short = HookKinds::parse(["backup_failed", "version", "state.write"]).unwrap();
+        let long = [
+            "backup.fail",
+            "state.write",
+            "state.import",
+            "state.rollback",
+            "state.restore",
+        ];
+        assert_eq!(short.words(), long);
         for (bad, why) in [
             ("", BadHookKind::Unknown),
             ("*", BadHookKind::Unknown),
