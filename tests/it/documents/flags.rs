@@ -14,9 +14,10 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 18] = [
+const WITH_COMMON: [&str; 19] = [
     "key",
     "trust",
+    "hook",
     "state",
     "backup",
     "restore",
