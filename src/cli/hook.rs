@@ -220,7 +220,9 @@ async fn test(client: &Client, path: &str, format: Format) -> Result<(), CliErro
     let tested = client.call("POST", &format!("{path}/test"), None).await?;
     if tested["delivered"] == true {
         let status = answer(&tested);
-        return done::tell(&tested, format, || format!("the receiver answered {status}"));
+        return done::tell(&tested, format, || {
+            format!("the receiver answered {status}")
+        });
     }
     if format == Format::Json {
         output::json(&tested)?;

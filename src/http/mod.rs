@@ -23,8 +23,8 @@ use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
     approvals, backup, detect, diff, events, freeze, health, hooks, import, inventory, keys, lock,
-    login, openapi, page, quotas, resources, retention, rollback, search, state, states, transfer, trusts,
-    verify, versions, whoami,
+    login, openapi, page, quotas, resources, retention, rollback, search, state, states, transfer,
+    trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::actor::Actor;
 use super::clock::Timestamp;
-use super::event::Event;
+use super::event::{Event, NewEvent};
 use super::event_growth::Growth;
 use super::event_kind::EventKind;
 use super::secret::Secret;
@@ -154,6 +154,24 @@ impl Hook {
         let is_about_itself =
             event.kind == EventKind::HookFail.name() && event.detail["hook"] == self.id.to_string();
         !is_elsewhere && !is_about_itself && self.kinds.include(event)
+    }
+}
+
+impl NewEvent {
+    /// It is about a hook. If that is told of one workspace alone, it is an event of it: who looks
+    /// after the workspace has to know who is told. The address may hold a secret, so only its host
+    /// is named.
+    #[must_use]
+    pub fn of_hook(mut self, hook: &Hook) -> Self {
+        let host = hook.url.split_once("://").map(|(_, rest)| rest);
+        let host = host.and_then(|rest| rest.split(['/', '?']).next());
+        self.workspace.clone_from(&hook.workspace);
+        self.detail(serde_json::json!({
+            "hook": hook.id,
+            "host": host,
+            "on": hook.kinds.words(),
+            "allow_private": hook.may_be_private,
+        }))
     }
 }
 

@@ -2,8 +2,8 @@
 //! never printed.
 //!
 //! A key's secret is `skp_` + the key's id + 256 random bits + CRC-32, a token `skt_` + 256 random
-//! bits + CRC-32, a hook's `skh_` and the same, all in base62. The prefix lets secret scanners find them; the checksum tells a
-//! typo from a wrong secret before any work is done.
+//! bits + CRC-32, a hook's `skh_` and the same, all in base62. The prefix lets secret scanners find
+//! them; the checksum tells a typo from a wrong secret before any work is done.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;

@@ -37,6 +37,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("SELECT count(*) FROM trusts", "at most 1,000"),
     ("SELECT count(*) FROM hooks", "at most 50"),
     ("SELECT id FROM hooks", "at most 50"),
+    ("FROM hooks h WHERE h.created_by", "at most 50"),
     ("SELECT 1 FROM keys LIMIT 1", "one row"),
     ("SELECT EXISTS (SELECT 1 FROM policies)", "one row"),
     ("FROM events ORDER BY seq DESC LIMIT 1", "one row"),

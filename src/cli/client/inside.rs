@@ -24,7 +24,9 @@ impl Inside {
         let dir = lock.path().to_owned();
         let domain = Domain::open(lock, Limits::default()).map_err(CliError::because)?;
         // Only `hook` asks it: nothing follows the events here.
-        domain.hooks().send_with(Box::new(HookSender::new(Vec::new())));
+        domain
+            .hooks()
+            .send_with(Box::new(HookSender::new(Vec::new())));
         let bindings = Bindings {
             tcp: None,
             tls: None,

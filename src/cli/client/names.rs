@@ -46,7 +46,9 @@ impl JudgedNames {
     /// The addresses of a host. If one of them may not be asked, none is.
     pub(super) async fn addresses(self, host: &str) -> Result<Vec<IpAddr>, String> {
         let found = look_up(host).await?;
-        found.iter().try_for_each(|address| self.0.judge(*address))?;
+        found
+            .iter()
+            .try_for_each(|address| self.0.judge(*address))?;
         Ok(found)
     }
 }
@@ -56,7 +58,8 @@ async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
     if bare == "localhost" || bare.ends_with(".localhost") {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
-    let (resolver, lack) = resolver().map_err(|error| format!("names cannot be looked up: {error}"))?;
+    let (resolver, lack) =
+        resolver().map_err(|error| format!("names cannot be looked up: {error}"))?;
     let found = resolver.lookup_ip(host).await.map_err(|error| match lack {
         Some(lack) => format!("the host cannot be looked up: /etc/resolv.conf: {lack}"),
         None => format!("the host cannot be looked up: {error}"),

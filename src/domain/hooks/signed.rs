@@ -89,7 +89,11 @@ mod tests {
     #[test]
     fn the_signature_is_the_one_that_others_make() {
         // printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac skh_secret
-        let made = signature(&Secret::new("skh_secret".to_owned()), 1_700_000_000, r#"{"a":1}"#);
+        let made = signature(
+            &Secret::new("skh_secret".to_owned()),
+            1_700_000_000,
+            r#"{"a":1}"#,
+        );
         assert_eq!(made, EXPECTED);
     }
 

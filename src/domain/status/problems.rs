@@ -169,7 +169,11 @@ pub(super) fn about_events_file(since: Timestamp) -> HealthProblem {
 
 /// What nobody is told of by a hook may have to be told in another way. It names no hook.
 pub(super) fn about_hooks(failing: u64) -> Option<HealthProblem> {
-    let has = if failing == 1 { "webhook has" } else { "webhooks have" };
+    let has = if failing == 1 {
+        "webhook has"
+    } else {
+        "webhooks have"
+    };
     (failing > 0).then(|| HealthProblem {
         code: "hooks_failing",
         detail: format!(

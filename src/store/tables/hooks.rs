@@ -7,6 +7,7 @@ use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::hook::{Delivery, DeliveryOutcome, Hook, HookId, HookKinds, HookProgress};
+use crate::model::key::KeyId;
 use crate::model::page::ListPage;
 use crate::model::secret::Secret;
 use crate::store::error::{NotAsWritten, StoreError};
@@ -50,13 +51,15 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-const DELIVERY: &str =
-    "event, kind, outcome, tries, refusals, first_at, last_at, status, error";
+const DELIVERY: &str = "event, kind, outcome, tries, refusals, first_at, last_at, status, error";
 
 impl View<'_> {
     /// One hook.
     pub fn hook(&self, id: HookId) -> Result<Option<Hook>, StoreError> {
-        let sql = format!("SELECT {COLUMNS}{} FROM hooks h WHERE h.id = ?1", HOOKS.proof);
+        let sql = format!(
+            "SELECT {COLUMNS}{} FROM hooks h WHERE h.id = ?1",
+            HOOKS.proof
+        );
         let wanted = id.to_string();
         let found = self.proven(&HOOKS, &sql, [&wanted], hook)?;
         match &found {
@@ -88,9 +91,20 @@ impl View<'_> {
         })
     }
 
+    /// The hooks that a key has made.
+    pub fn hooks_made_by(&self, id: KeyId) -> Result<Vec<Hook>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}{} FROM hooks h WHERE h.created_by = ?1",
+            HOOKS.proof
+        );
+        self.all_proven(&HOOKS, &sql, [id.to_string()], hook)
+    }
+
     /// How many hooks there are.
     pub fn count_hooks(&self) -> Result<u64, StoreError> {
-        self.only("SELECT count(*) FROM hooks", [], |row| rows::unsigned(row, 0))
+        self.only("SELECT count(*) FROM hooks", [], |row| {
+            rows::unsigned(row, 0)
+        })
     }
 
     /// How far a hook is; none if there is no such hook.
@@ -115,8 +129,7 @@ impl View<'_> {
 
     /// The delivery of an event to a hook.
     pub fn hook_delivery(&self, id: HookId, event: u64) -> Result<Option<Delivery>, StoreError> {
-        let sql =
-            format!("SELECT {DELIVERY} FROM hook_deliveries WHERE hook = ?1 AND event = ?2");
+        let sql = format!("SELECT {DELIVERY} FROM hook_deliveries WHERE hook = ?1 AND event = ?2");
         self.one(&sql, params![id.to_string(), event.cast_signed()], delivery)
     }
 }

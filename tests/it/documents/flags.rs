@@ -68,11 +68,12 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 22] = [
+const NO_LIMITS: [&str; 23] = [
     "--backup-dir",
     "--data",
     "--events-file",
     "--issuer-ca-file",
+    "--hook-ca-file",
     "--mirror-dir",
     "--listen",
     "--base-url",

@@ -139,6 +139,27 @@ fn only_who_operates_the_server_and_sees_all_events_has_hooks() {
 }
 
 #[test]
+fn a_key_that_is_revoked_with_its_children_takes_their_hooks_along() {
+    let (server, receiver) = (Server::start(), Receiver::start());
+    let maker = server.make_key(&serde_json::json!({"name": "maker", "role": "admin"}));
+    let made = maker.post_json("/api/hooks", &receiver.wanted(&["state.write"]));
+    let made = made.expect_status(201).json();
+    let (other, _) = make(&server, &receiver.wanted(&["lock.acquire"]));
+    let path = format!("/api/keys/{}?children=true", maker.key_id);
+    let revoked = server.admin().send("DELETE", &path, "").expect_status(200);
+    assert_eq!(
+        revoked.json()["hooks"],
+        serde_json::json!([made["hook"]["id"]])
+    );
+    let deleted = server.admin().events("kind=hook.delete");
+    assert_eq!(deleted[0]["detail"]["hook"], made["hook"]["id"]);
+    write(&server, 1..=1);
+    server.admin().lock("team/net", "l").expect_status(200);
+    newest(&server, &other, "delivered");
+    assert_eq!(receiver.got().len(), 1, "only the other one is told");
+}
+
+#[test]
 fn what_makes_no_hook_says_why() {
     let server = Server::start();
     let admin = server.admin();
