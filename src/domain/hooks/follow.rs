@@ -42,41 +42,55 @@ pub(in crate::domain) async fn follow(engine: &Arc<Engine>, state: &Arc<HookStat
         return;
     }
     let (new_events, last) = watch::channel(0);
-    let (mut tasks, mut running) = (JoinSet::new(), BTreeMap::<HookId, AbortHandle>::new());
+    let mut courses = Courses::default();
     loop {
         let changed = state.changed.notified();
-        match engine.store.read(|view| view.hooks()).await {
-            Ok(hooks) => {
-                engine.store.note_damaged(&hooks.damaged);
-                let hooks = hooks.rows.into_iter().filter(|hook| hook.enabled);
-                let hooks: BTreeMap<HookId, Hook> = hooks.map(|hook| (hook.id, hook)).collect();
-                running.retain(|id, task| {
-                    let stays = hooks.contains_key(id) && !task.is_finished();
-                    if !stays {
-                        task.abort();
-                        state.is_well(*id);
-                    }
-                    stays
-                });
-                for (id, hook) in hooks {
-                    let begin = || {
-                        let course = Course::new(engine, state, hook);
-                        tasks.spawn(course.run(last.clone()))
-                    };
-                    running.entry(id).or_insert_with(begin);
-                }
-            }
+        match engine.store.read_page(|view| view.hooks()).await {
+            Ok(hooks) => courses.run_those_of(hooks.rows, engine, state, &last),
             Err(error) => {
                 tracing::warn!(%error, "the webhooks cannot be read");
                 tokio::time::sleep(AFTER_FAULT).await;
                 continue;
             }
         }
-        while tasks.try_join_next().is_some() {}
         tokio::select! {
             () = changed => {}
-            () = tell_of_new(engine, &new_events), if !running.is_empty() => {}
+            () = tell_of_new(engine, &new_events), if !courses.running.is_empty() => {}
         }
+    }
+}
+
+/// The hooks that are on their way, each as a task that ends with this.
+#[derive(Default)]
+struct Courses {
+    tasks: JoinSet<()>,
+    running: BTreeMap<HookId, AbortHandle>,
+}
+
+impl Courses {
+    /// Ends those of hooks that are gone or disabled, and begins those that are new.
+    fn run_those_of(
+        &mut self,
+        hooks: Vec<Hook>,
+        engine: &Arc<Engine>,
+        state: &Arc<HookState>,
+        last: &watch::Receiver<u64>,
+    ) {
+        let enabled = hooks.into_iter().filter(|hook| hook.enabled);
+        let mut enabled: BTreeMap<HookId, Hook> = enabled.map(|hook| (hook.id, hook)).collect();
+        self.running.retain(|id, task| {
+            let stays = !task.is_finished() && enabled.remove(id).is_some();
+            if !stays {
+                task.abort();
+                state.is_well(*id);
+            }
+            stays
+        });
+        for (id, hook) in enabled {
+            let course = Course::new(engine, state, hook).run(last.clone());
+            self.running.insert(id, self.tasks.spawn(course));
+        }
+        while self.tasks.try_join_next().is_some() {}
     }
 }
 

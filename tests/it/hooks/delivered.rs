@@ -94,12 +94,14 @@ fn a_hook_is_told_of_one_workspace_of_what_is_for_a_person_or_of_all_but_what_is
     let person = hook(&json!({}), &["attention"]);
     write(&server, 1..=1);
     server.admin().read("team/net").expect_status(200);
-    server.anonymous().get("/api/keys").expect_status(401);
     server.admin().lock("team/net", "l").expect_status(200);
     let broken = server.key("team", "writer");
     broken
         .send("UNLOCK", &crate::harness::state_path("team/net"), "")
         .expect_status(200);
+    eventually("what is counted is written down", || {
+        !server.admin().events("kind=state.read").is_empty()
+    });
     let written = server
         .admin()
         .write("other/net", crate::harness::tfstate(super::L1, 1), None);
