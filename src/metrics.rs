@@ -36,6 +36,8 @@ pub struct Metrics {
     pub writes: IntCounterVec,
     /// Acts that a quota kept out, by `quota`.
     pub quota_refusals: IntCounterVec,
+    /// Tries of webhooks, by `outcome`.
+    pub hook_tries: IntCounterVec,
     /// How many jobs each commit holds.
     pub commit_jobs: Histogram,
     /// How long commits take: writing and syncing the WAL.
@@ -105,6 +107,8 @@ pub struct Gauges {
     pub tls_days_left: Option<u64>,
     /// 1 when the certificate on the disk was no good when it was last read, else 0.
     pub tls_not_exchanged: Option<u64>,
+    /// How many webhooks have failed for ten minutes or longer.
+    pub hooks_failing: u64,
     /// 1 when the server can read and write, else 0.
     pub ready: u64,
 }
@@ -114,7 +118,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 23] = [
+const GAUGES: [Gauge; 24] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -194,6 +198,11 @@ const GAUGES: [Gauge; 23] = [
         "mirror_behind_seconds",
         "How long the folder of --mirror-dir is behind; 0 when it is not, absent without one.",
         |now| now.mirror_behind,
+    ),
+    (
+        "hooks_failing",
+        "Webhooks that have failed for ten minutes or longer.",
+        |now| Some(now.hooks_failing),
     ),
     (
         "tls_certificate_days_left",
@@ -315,6 +324,7 @@ impl Default for Metrics {
                 &["outcome"],
             ),
             quota_refusals: quota_refusals(&make),
+            hook_tries: hook_tries(&make),
             commit_jobs: make.histogram("commit_jobs", "Jobs in one commit.", &JOBS),
             commit_seconds: make.histogram(
                 "commit_duration_seconds",
@@ -386,6 +396,16 @@ fn handshakes(make: &Maker<'_>) -> IntCounterVec {
     let counters = make.counters("tls_handshakes_total", help, &["result"]);
     for result in ["done", "failed", "late", "plain"] {
         counters.with_label_values(&[result]).inc_by(0);
+    }
+    counters
+}
+
+/// The counters of webhooks. All of them are told from the start.
+fn hook_tries(make: &Maker<'_>) -> IntCounterVec {
+    let help = "Tries to deliver an event to a webhook: taken, failed and tried again, given up.";
+    let counters = make.counters("hook_tries_total", help, &["outcome"]);
+    for outcome in ["delivered", "failed", "given_up"] {
+        counters.with_label_values(&[outcome]).inc_by(0);
     }
     counters
 }

@@ -11,6 +11,7 @@ mod table;
 
 mod serve;
 
+mod hook;
 mod key;
 mod state;
 mod trust;
@@ -116,6 +117,13 @@ enum Command {
     Trust {
         #[command(subcommand)]
         command: trust::TrustCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Tell others of events over HTTP: create, list, test and delete webhooks
+    Hook {
+        #[command(subcommand)]
+        command: hook::HookCommand,
         #[command(flatten)]
         common: Common,
     },
@@ -272,6 +280,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Logout { common } => block_on(login::logout(common)),
         Command::Key { command, common } => block_on(key::run(command, common)),
         Command::Trust { command, common } => block_on(trust::run(command, common)),
+        Command::Hook { command, common } => block_on(hook::run(command, common)),
         Command::State { command, common } => block_on(state::run(command, common)),
         Command::Import { args, common } => block_on(import::run(*args, common)),
         Command::Export { args, common } => block_on(export::run(args, common)),

@@ -71,6 +71,7 @@ const ADDRESSES: &[&str] = &[
 const TOKENS: &[(&str, usize)] = &[
     ("skp_", 20),
     ("skt_", 20),
+    ("skh_", 20),
     ("AKIA", 16),
     ("ASIA", 16),
     ("ghp_", 16),
@@ -333,6 +334,7 @@ mod tests {
         let mut secrets: Vec<String> = [
             "skp_",
             "skt_",
+            "skh_",
             "ghp_",
             "gho_",
             "github_pat_",

@@ -1,9 +1,12 @@
 //! What is remembered of the work that keeps the data well: verifications, pruning, backups, the
-//! break-glass folder and the file of events.
+//! break-glass folder, the file of events and webhooks.
+
+use std::sync::Arc;
 
 use crate::domain::backups::BackupState;
 use crate::domain::engine::Engine;
 use crate::domain::events::file::EventFileState;
+use crate::domain::hooks::state::HookState;
 use crate::domain::integrity::verifications::Verifications;
 use crate::domain::mirror::MirrorState;
 use crate::domain::retention::Pruning;
@@ -15,6 +18,7 @@ pub(super) struct Keeping {
     pub(super) backups: BackupState,
     pub(super) mirror: MirrorState,
     pub(super) event_file: EventFileState,
+    pub(super) hooks: Arc<HookState>,
 }
 
 impl Keeping {
@@ -25,6 +29,7 @@ impl Keeping {
             backups: BackupState::new(engine),
             mirror: MirrorState::default(),
             event_file: EventFileState::default(),
+            hooks: Arc::default(),
         }
     }
 }

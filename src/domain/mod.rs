@@ -13,6 +13,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod history;
+pub mod hooks;
 pub mod integrity;
 mod keeping;
 mod mirror;
@@ -38,6 +39,7 @@ use crate::domain::engine::{Engine, data_dir::DirLock};
 use crate::domain::events::Events;
 use crate::domain::events::buffer::EventBuffer;
 use crate::domain::history::{History, transfers::Transfers};
+use crate::domain::hooks::Hooks;
 use crate::domain::integrity::Integrity;
 use crate::domain::keeping::Keeping;
 use crate::domain::quotas::Quotas;
@@ -132,6 +134,11 @@ impl Domain {
     /// The event log.
     pub fn events(&self) -> Events<'_> {
         Events::new(&self.engine, &self.events)
+    }
+
+    /// Webhooks.
+    pub fn hooks(&self) -> Hooks<'_> {
+        Hooks::new(&self.engine, &self.keeping.hooks)
     }
 
     /// Verifications.

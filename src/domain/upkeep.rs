@@ -1,6 +1,6 @@
 //! What the server does by itself: writes down buffered events, removes what has ended, prunes if
 //! it was told to, gives memory back, compacts versions, erases what was purged, verifies what it
-//! holds, and makes backups.
+//! holds, makes backups, and tells webhooks.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::domain::engine::Engine;
 use crate::domain::events::Events;
 use crate::domain::events::bounds::EventBounds;
 use crate::domain::events::file::EventFile;
+use crate::domain::hooks::Hooks;
 use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
@@ -50,6 +51,7 @@ pub struct Upkeep<'a> {
     backups: Backups<'a>,
     mirror: Mirror<'a>,
     event_file: EventFile<'a>,
+    hooks: Hooks<'a>,
 }
 
 impl<'a> Upkeep<'a> {
@@ -65,6 +67,7 @@ impl<'a> Upkeep<'a> {
             content: status.content,
             mirror: status.mirror(),
             event_file: status.event_file(),
+            hooks: status.hooks(),
             events,
             status,
             retention,
@@ -88,7 +91,8 @@ impl<'a> Upkeep<'a> {
             self.integrity.scrub(),
             self.backups.make_by_themselves(),
             self.mirror.follow(),
-            self.event_file.follow()
+            self.event_file.follow(),
+            self.hooks.follow()
         );
     }
 

@@ -22,9 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    approvals, backup, detect, diff, events, freeze, health, import, inventory, keys, lock, login,
-    openapi, page, quotas, resources, retention, rollback, search, state, states, transfer, trusts,
-    verify, versions, whoami,
+    approvals, backup, detect, diff, events, freeze, health, hooks, import, inventory, keys, lock,
+    login, openapi, page, quotas, resources, retention, rollback, search, state, states, transfer,
+    trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -157,6 +157,15 @@ fn of_server() -> Vec<Methods> {
         at("/api/trusts/{id}")
             .on("GET HEAD", trusts::show)
             .on("DELETE", trusts::remove),
+        at("/api/hooks")
+            .on("GET HEAD", hooks::list)
+            .on("POST", hooks::create),
+        at("/api/hooks/{id}")
+            .on("GET HEAD", hooks::show)
+            .on("DELETE", hooks::delete),
+        at("/api/hooks/{id}/enable").on("POST", hooks::enable),
+        at("/api/hooks/{id}/test").on("POST", hooks::test),
+        at("/api/hooks/{id}/deliveries").on("GET HEAD", hooks::deliveries),
         at("/api/whoami").on("GET HEAD", whoami::whoami),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
         at("/api/events/head").on("GET HEAD", events::head),

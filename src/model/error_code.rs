@@ -114,6 +114,8 @@ codes! {
         NoKey = "no_key",
         /// There is no trust with this id.
         NoTrust = "no_trust",
+        /// There is no hook with this id.
+        NoHook = "no_hook",
         /// The workspace has no policy of its own.
         NoPolicy = "no_policy",
         /// No request of this id waits for approval.

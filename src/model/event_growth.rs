@@ -59,6 +59,10 @@ impl Growth {
             | EventKind::StateUnfreeze
             | EventKind::TrustCreate
             | EventKind::TrustRemove
+            | EventKind::HookCreate
+            | EventKind::HookEnable
+            | EventKind::HookDelete
+            | EventKind::HookFail
             | EventKind::ApprovalAsk
             | EventKind::ApprovalGive
             | EventKind::ApprovalRefuse

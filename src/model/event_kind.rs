@@ -89,6 +89,14 @@ pub enum EventKind {
     TrustCreate,
     /// A trust was removed, and its tokens ended.
     TrustRemove,
+    /// A webhook was made.
+    HookCreate,
+    /// A webhook was enabled, after a restore.
+    HookEnable,
+    /// A webhook was deleted.
+    HookDelete,
+    /// A webhook has failed for long.
+    HookFail,
     /// A backup was made.
     BackupMake,
     /// A backup could not be made, or its drill failed.
@@ -109,7 +117,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 55] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -153,6 +161,10 @@ impl EventKind {
         Self::ApprovalUse,
         Self::TrustCreate,
         Self::TrustRemove,
+        Self::HookCreate,
+        Self::HookEnable,
+        Self::HookDelete,
+        Self::HookFail,
         Self::BackupMake,
         Self::BackupFail,
         Self::BackupRestore,
@@ -208,6 +220,10 @@ impl EventKind {
             | Self::ApprovalUse
             | Self::TrustCreate
             | Self::TrustRemove
+            | Self::HookCreate
+            | Self::HookEnable
+            | Self::HookDelete
+            | Self::HookFail
             | Self::BackupFail
             | Self::BackupRestore
             | Self::StateReveal => true,
@@ -275,6 +291,10 @@ impl EventKind {
             Self::ApprovalUse => "approval.use",
             Self::TrustCreate => "trust.create",
             Self::TrustRemove => "trust.remove",
+            Self::HookCreate => "hook.create",
+            Self::HookEnable => "hook.enable",
+            Self::HookDelete => "hook.delete",
+            Self::HookFail => "hook.fail",
             Self::BackupMake => "backup.make",
             Self::BackupFail => "backup.fail",
             Self::BackupRestore => "backup.restore",

@@ -21,6 +21,7 @@ pub mod event_kind;
 pub mod fingerprint;
 pub mod frame;
 pub mod freeze;
+pub mod hook;
 pub mod json_words;
 pub mod key;
 pub mod lock;

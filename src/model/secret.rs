@@ -2,8 +2,8 @@
 //! never printed.
 //!
 //! A key's secret is `skp_` + the key's id + 256 random bits + CRC-32, a token `skt_` + 256 random
-//! bits + CRC-32, all in base62. The prefix lets secret scanners find them; the checksum tells a
-//! typo from a wrong secret before any work is done.
+//! bits + CRC-32, a hook's `skh_` and the same, all in base62. The prefix lets secret scanners find
+//! them; the checksum tells a typo from a wrong secret before any work is done.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use super::key::KeyId;
 
 const KEY_PREFIX: &str = "skp_";
 const TOKEN_PREFIX: &str = "skt_";
+const HOOK_PREFIX: &str = "skh_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Digits of base62 that hold 128 bits.
 const WORD: usize = 22;
@@ -57,6 +58,14 @@ impl Secret {
     pub fn for_token(random: [u8; 32]) -> Self {
         let mut text = String::with_capacity(TOKEN_PREFIX.len() + 2 * WORD + CHECKSUM);
         text.push_str(TOKEN_PREFIX);
+        push_random(&mut text, random);
+        Self::sealed(text)
+    }
+
+    /// The secret with which deliveries of a new hook are signed.
+    pub fn for_hook(random: [u8; 32]) -> Self {
+        let mut text = String::with_capacity(HOOK_PREFIX.len() + 2 * WORD + CHECKSUM);
+        text.push_str(HOOK_PREFIX);
         push_random(&mut text, random);
         Self::sealed(text)
     }

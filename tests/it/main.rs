@@ -27,6 +27,7 @@ mod first_start;
 mod format;
 mod harness;
 mod hcl;
+mod hooks;
 mod hostile;
 mod inside;
 mod limits;

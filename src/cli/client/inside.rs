@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cli::client::webhook::HookSender;
 use crate::cli::output::CliError;
 use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
@@ -22,6 +23,10 @@ impl Inside {
     pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
         let domain = Domain::open(lock, Limits::default()).map_err(CliError::because)?;
+        // Only `hook` asks it: nothing follows the events here.
+        domain
+            .hooks()
+            .send_with(Box::new(HookSender::new(Vec::new())));
         let bindings = Bindings {
             tcp: None,
             tls: None,

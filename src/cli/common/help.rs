@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 62] = [
+const EXAMPLES: [(&str, &[&str]); 68] = [
     (
         "serve",
         &[
@@ -54,6 +54,27 @@ const EXAMPLES: [(&str, &[&str]); 62] = [
     ("trust list", &["statekeep trust list"]),
     ("trust show", &["statekeep trust show gitlab"]),
     ("trust remove", &["statekeep trust remove gitlab --yes"]),
+    (
+        "hook create",
+        &["statekeep hook create https://chat.example.com/statekeep --on attention,backup_failed"],
+    ),
+    ("hook list", &["statekeep hook list"]),
+    (
+        "hook show",
+        &["statekeep hook show https://chat.example.com/statekeep"],
+    ),
+    (
+        "hook test",
+        &["statekeep hook test https://chat.example.com/statekeep"],
+    ),
+    (
+        "hook enable",
+        &["statekeep hook enable https://chat.example.com/statekeep"],
+    ),
+    (
+        "hook delete",
+        &["statekeep hook delete https://chat.example.com/statekeep --yes"],
+    ),
     (
         "state list",
         &[

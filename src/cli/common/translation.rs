@@ -29,6 +29,7 @@ fn without_calls(code: &str, detail: &str) -> String {
     match code {
         "no_key" => "there is no key with this id".to_owned(),
         "no_trust" => "there is no trust with this id".to_owned(),
+        "no_hook" => "there is no hook with this id".to_owned(),
         "no_policy" => detail.replace("; GET /api/retention says what holds", ""),
         "verify_runs" => {
             "a verification is running, and one at a time is enough; wait until it is done"
@@ -49,6 +50,7 @@ fn next_step(code: &str, state: &str, body: &Value) -> String {
         "no_version" => format!("; {history} lists them"),
         "no_key" => "; `statekeep key list` lists them".to_owned(),
         "no_trust" => "; `statekeep trust list` lists them".to_owned(),
+        "no_hook" => "; `statekeep hook list` lists them".to_owned(),
         "no_policy" => "; `statekeep retention list` says what holds".to_owned(),
         "version_held" => format!("; `statekeep state release {state} VERSION` ends a hold"),
         "not_current" => format!("; {history} says what came since"),

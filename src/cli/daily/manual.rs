@@ -8,7 +8,7 @@ use crate::cli::common::nearest;
 use crate::cli::output::{self, CliError, harmless};
 
 /// The pages of the manual, each with what it is about.
-const PAGES: [(&str, &str, &str); 12] = [
+const PAGES: [(&str, &str, &str); 13] = [
     (
         "cli",
         "every command and its flags",
@@ -33,6 +33,11 @@ const PAGES: [(&str, &str, &str); 12] = [
         "ci-identity",
         "pipelines without a secret",
         include_str!("../../../docs/ci-identity.md"),
+    ),
+    (
+        "webhooks",
+        "others are told of events",
+        include_str!("../../../docs/webhooks.md"),
     ),
     (
         "page",

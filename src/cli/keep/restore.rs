@@ -193,6 +193,12 @@ fn tell(restored: &RestoredData, wanted: &RestoreRequest, format: Format) -> Res
         harmless(&backup.instance),
         restored.instance
     ))?;
+    if restored.disabled_hooks > 0 {
+        let disabled = counted(restored.disabled_hooks, "webhook");
+        output::line(&format!(
+            "disabled {disabled}: nobody is told of events until `statekeep hook enable`"
+        ))?;
+    }
     for state in &restored.locked {
         output::line(&format!("still locked, as of the backup: {state}"))?;
     }

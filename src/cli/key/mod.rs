@@ -40,7 +40,8 @@ pub(super) enum KeyCommand {
         /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
-        /// Also end each key that it made, and those that they made, with their trusts
+        /// Also end each key that it made, and those that they made, with their trusts and
+        /// webhooks
         #[arg(long)]
         with_children: bool,
         #[command(flatten)]
@@ -168,7 +169,12 @@ async fn revoke(
         match key["children"].as_array() {
             Some(children) => {
                 let made = counted(children.len(), "key");
-                format!("revoked the key {name} ({id}), {made} below it, and their tokens")
+                let hooks = key["hooks"].as_array().map_or(0, Vec::len);
+                let hooks = match hooks {
+                    0 => String::new(),
+                    hooks => format!("; deleted {}", counted(hooks, "webhook")),
+                };
+                format!("revoked the key {name} ({id}), {made} below it, and their tokens{hooks}")
             }
             None => format!("revoked the key {name} ({id}) and its tokens"),
         }

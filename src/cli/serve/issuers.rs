@@ -10,6 +10,7 @@ use clap::Args;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response};
 
+use crate::cli::client::names::any_names;
 use crate::cli::client::network::on_the_way;
 use crate::cli::output::{CliError, ShownPath as _, harmless};
 use crate::domain::auth::id_tokens::sources::{FetchKeySet, Fetching};
@@ -66,6 +67,7 @@ impl Fetcher {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
             .timeout(FETCH_TIMEOUT)
+            .dns_resolver(any_names())
             .redirect(Policy::none());
         if url.starts_with("http://") {
             return builder.tls_certs_only([]).build();

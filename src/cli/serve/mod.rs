@@ -3,6 +3,7 @@
 
 mod check;
 mod folders;
+mod hooks;
 mod issuers;
 mod limits;
 mod listen;
@@ -23,13 +24,13 @@ use tokio::task::JoinHandle;
 
 use crate::cli::client::network::address;
 use crate::cli::output::{self, CliError};
+use crate::cli::serve::hooks::{Askers, HookArgs};
 use crate::cli::serve::issuers::IssuerArgs;
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
 use crate::cli::serve::tls::TlsArgs;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
 use crate::domain::Domain;
-use crate::domain::auth::id_tokens::sources::FetchKeySet;
 use crate::domain::auth::keys::WithSecret;
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
@@ -103,6 +104,8 @@ pub(super) struct ServeArgs {
     events_file: Option<PathBuf>,
     #[command(flatten)]
     issuers: IssuerArgs,
+    #[command(flatten)]
+    hooks: HookArgs,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -232,7 +235,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if args.check {
         return check::run(&config.data);
     }
-    let fetcher = args.issuers.fetcher()?;
+    let askers = Askers::of(&args.issuers, &args.hooks)?;
     data_dir::make(&config.data).map_err(CliError::because)?;
     let mut dir = take(&config.data)?;
     dir.confirm(args.confirmed());
@@ -243,7 +246,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         clients: tcp,
         metrics: metrics.transpose()?,
     };
-    http::block_on(serve(config, dir, (listeners, fetcher), tls))
+    http::block_on(serve(config, dir, (listeners, askers), tls))
 }
 
 /// What the server listens on for others.
@@ -283,7 +286,7 @@ fn is_served(dir: &Path) -> bool {
 async fn serve(
     mut config: Config,
     dir: DirLock,
-    (listeners, fetcher): (Listeners, Box<dyn FetchKeySet>),
+    (listeners, askers): (Listeners, Askers),
     tls: Option<(Arc<Tls>, ServedCertificate)>,
 ) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
@@ -292,7 +295,7 @@ async fn serve(
     let show_key_here = std::io::stderr().is_terminal();
     let has_old_key = dir.has_initial_key();
     let (domain, admin) = open(dir, &config, show_key_here).await?;
-    domain.keys().trusts().fetch_key_sets_with(fetcher);
+    askers.ask_for(&domain);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let exchange = tls
         .as_ref()

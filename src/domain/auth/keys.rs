@@ -20,6 +20,7 @@ use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::hook::HookId;
 use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
 use crate::model::page::ListPage;
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope};
@@ -77,6 +78,16 @@ pub struct RevokedKeys {
     pub children: Vec<ApiKey>,
     /// The trusts that these keys had made, which are removed.
     pub trusts: Vec<Actor>,
+    /// The webhooks that they had made, which are deleted.
+    pub hooks: Vec<HookId>,
+}
+
+/// What ends with a key.
+#[derive(Default)]
+struct Offspring {
+    children: Vec<ApiKey>,
+    trusts: Vec<Actor>,
+    hooks: Vec<HookId>,
 }
 
 impl<'a> Keys<'a> {
@@ -218,7 +229,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Ends a key, and its tokens with it. With its children, each key that it made ends too, and
-    /// each that those made, and the trusts that any of them made.
+    /// each that those made, and the trusts and webhooks that any of them made.
     pub async fn revoke(
         &self,
         caller: &Caller,
@@ -227,11 +238,12 @@ impl<'a> Keys<'a> {
     ) -> Result<RevokedKeys, Error> {
         authorize_everywhere(caller, Permission::KeyDelete)?;
         let revoke = move |tx: &Tx<'_>, by: LiveCaller<'_>| revoke(tx, by, id, with_children);
-        let (children, trusts) = act(self.engine, caller, (Touches::NoState, 0), revoke).await?;
+        let ended = act(self.engine, caller, (Touches::NoState, 0), revoke).await?;
         Ok(RevokedKeys {
             key: self.find(id).await?,
-            children,
-            trusts,
+            children: ended.children,
+            trusts: ended.trusts,
+            hooks: ended.hooks,
         })
     }
 
@@ -288,32 +300,40 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Revokes a key in its transaction. The keys below it and the trusts that ended with it.
-fn revoke(
-    tx: &Tx<'_>,
-    by: LiveCaller<'_>,
-    id: KeyId,
-    with_children: bool,
-) -> Acted<(Vec<ApiKey>, Vec<Actor>)> {
+/// Revokes a key in its transaction. The keys below it, and what ended with them.
+fn revoke(tx: &Tx<'_>, by: LiveCaller<'_>, id: KeyId, with_children: bool) -> Acted<Offspring> {
     let Some(found) = tx.key(id)? else {
         return Ok(Err(Error::NoKey));
     };
     if !with_children {
         end(tx, by, &found.key)?;
-        return Ok(Ok((Vec::new(), Vec::new())));
+        return Ok(Ok(Offspring::default()));
     }
-    let (mut children, mut trusts) = (tx.keys_made_by(id)?, Vec::new());
-    for maker in children.iter().chain([&found.key]) {
+    let mut ended = Offspring {
+        children: tx.keys_made_by(id)?,
+        ..Offspring::default()
+    };
+    for maker in ended.children.iter().chain([&found.key]) {
         for trust in tx.trusts_made_by(maker.id)? {
             end_trust(tx, by, &trust)?;
-            trusts.push(trust.actor());
+            ended.trusts.push(trust.actor());
+        }
+        // Where a stranger had events sent to, they go no more.
+        for hook in tx.hooks_made_by(maker.id)? {
+            tx.delete_hook(hook.id)?;
+            let event = NewEvent::new(EventKind::HookDelete, by, tx.now());
+            tx.record(&event.of_hook(&hook))?;
+            ended.hooks.push(hook.id);
         }
     }
     // One that ended before may have made a trust that did not.
-    children.retain(|child| child.revoked_at.is_none());
+    ended.children.retain(|child| child.revoked_at.is_none());
     end(tx, by, &found.key)?;
-    children.iter().try_for_each(|child| end(tx, by, child))?;
-    Ok(Ok((children, trusts)))
+    ended
+        .children
+        .iter()
+        .try_for_each(|child| end(tx, by, child))?;
+    Ok(Ok(ended))
 }
 
 fn end(tx: &Tx<'_>, by: LiveCaller<'_>, key: &ApiKey) -> Result<(), StoreError> {

@@ -2,7 +2,8 @@
 //! one rename at the end, so that a directory holds all of it or no database.
 //!
 //! What comes out is other data than what went in: it has an id of its own, and no token of then
-//! works. Locks stay, since an apply may have died under one, but they say where they come from.
+//! works and no webhook is told. Locks stay, since an apply may have died under one, but they say
+//! where they come from.
 
 use std::fs;
 use std::io::{self, Read};
@@ -67,6 +68,8 @@ pub struct RestoredData {
     pub verified: Tally,
     /// How many tokens were ended.
     pub ended_tokens: usize,
+    /// How many webhooks were disabled.
+    pub disabled_hooks: usize,
     /// The states that are locked.
     pub locked: Vec<String>,
     /// How many keys were revoked.
@@ -194,12 +197,14 @@ async fn made_ready(
     } else {
         None
     };
-    let (ended_tokens, locked) = own(opened, &backup, instance, revoked_keys).await?;
+    let (ended_tokens, disabled_hooks, locked) =
+        own(opened, &backup, instance, revoked_keys).await?;
     Ok(RestoredData {
         instance: instance.to_string(),
         schema: engine.store.schema_version(),
         verified,
         ended_tokens,
+        disabled_hooks,
         locked,
         revoked_keys,
         keys: live_keys(opened).await?,
@@ -214,13 +219,15 @@ async fn own(
     backup: &BackupManifest,
     instance: Uuid,
     revoked_keys: usize,
-) -> Result<(usize, Vec<String>), Error> {
+) -> Result<(usize, usize, Vec<String>), Error> {
     let backup = backup.clone();
     let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
         if sabotage::is(Fault::RestoreAsItWas) {
-            return Ok(Ok((0, Vec::new())));
+            return Ok(Ok((0, 0, Vec::new())));
         }
         let tokens = tx.end_all_tokens()?;
+        // An exercise must not call those whom the data of then told.
+        let hooks = tx.disable_hooks()?;
         let mut locked = Vec::new();
         for (name, held) in tx.held_locks()? {
             tx.reword_lock(&name, &held.lock.from_backup(&backup.taken_at))?;
@@ -237,12 +244,13 @@ async fn own(
             "newest_version_at": backup.newest_version_at,
             "last_event": backup.last_event,
             "ended_tokens": tokens,
+            "disabled_hooks": hooks,
             "locks": locked.len(),
             "revoked_keys": revoked_keys,
         });
         let event = NewEvent::new(EventKind::BackupRestore, by, clock::now());
         tx.record(&event.attention(true).detail(detail))?;
-        Ok(Ok((tokens, locked)))
+        Ok(Ok((tokens, hooks, locked)))
     };
     act(&opened.engine, &operator(), (Touches::Everything, 0), job).await
 }

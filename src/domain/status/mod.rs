@@ -18,13 +18,14 @@ use crate::domain::content::erasure::ErasureReport;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::events::file::EventFile;
+use crate::domain::hooks::{Hooks, HooksReport};
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
-    HealthProblem, about_backups, about_erasing, about_events_file, about_mirror, damage,
-    damage_met, fault_problem, forgotten_key, keys_end_soon,
+    HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
+    damage, damage_met, fault_problem, forgotten_key, keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
@@ -154,6 +155,8 @@ pub struct StatusReport {
     /// The quotas of workspaces and what they have, the first so many by name. A caller who may not
     /// set them is told of none.
     pub quotas: Vec<QuotaReport>,
+    /// How webhooks are.
+    pub hooks: HooksReport,
 }
 
 /// How many quotas a report tells of.
@@ -249,6 +252,11 @@ impl<'a> Status<'a> {
         EventFile::new(self.engine, &self.keeping.event_file)
     }
 
+    /// Webhooks.
+    pub(super) const fn hooks(&self) -> Hooks<'a> {
+        Hooks::new(self.engine, &self.keeping.hooks)
+    }
+
     fn scrub_report(&self) -> ScrubReport {
         let damaged = self.content.damaged.count();
         self.keeping
@@ -299,6 +307,7 @@ impl<'a> Status<'a> {
             drill_failed: failed(|backup| backup.drill_failure.is_some()),
             mirror_behind: self.mirror().seconds_behind(),
             tls_days_left: tls.as_ref().map(|tls| tls.days_left),
+            hooks_failing: self.hooks().failing(),
             tls_not_exchanged: tls.map(|tls| u64::from(tls.failure.is_some())),
             ready: u64::from(health.status == Readiness::Ready),
         }
@@ -354,6 +363,7 @@ impl<'a> Status<'a> {
         problems.extend(self.tls_report().iter().flat_map(about_tls));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
         problems.extend(self.event_file().behind_since().map(about_events_file));
+        problems.extend(about_hooks(self.hooks().failing()));
         let erasing = self.content.erasure();
         problems.extend(erasing.as_ref().and_then(about_erasing));
         Health {
@@ -446,6 +456,7 @@ impl<'a> Status<'a> {
             tls: self.tls_report(),
             unlocked_writes: self.engine.limits.unlocked_writes.name(),
             quotas: self.quotas(caller).await?,
+            hooks: self.hooks().report().await?,
         })
     }
 }

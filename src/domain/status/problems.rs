@@ -167,6 +167,22 @@ pub(super) fn about_events_file(since: Timestamp) -> HealthProblem {
     }
 }
 
+/// What nobody is told of by a hook may have to be told in another way. It names no hook.
+pub(super) fn about_hooks(failing: u64) -> Option<HealthProblem> {
+    let has = if failing == 1 {
+        "webhook has"
+    } else {
+        "webhooks have"
+    };
+    (failing > 0).then(|| HealthProblem {
+        code: "hooks_failing",
+        detail: format!(
+            "{failing} {has} failed for ten minutes or longer; `statekeep hook list` says which, \
+                `statekeep hook show` why. Deliveries are tried again by themselves"
+        ),
+    })
+}
+
 /// Purged content that does not leave the disk by itself. Versions are safe all the same.
 pub(super) fn about_erasing(erasing: &ErasureReport) -> Option<HealthProblem> {
     let why = if erasing.missing_bytes.is_some() {

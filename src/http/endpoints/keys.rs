@@ -161,6 +161,7 @@ pub(in crate::http) async fn revoke(
         let ended = revoked.children.iter().map(ApiKey::actor);
         answer["children"] = json!(ended.collect::<Vec<_>>());
         answer["trusts"] = json!(revoked.trusts);
+        answer["hooks"] = json!(revoked.hooks);
     }
     reply::list(&request, &domain, &answer).await
 }

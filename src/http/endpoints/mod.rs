@@ -8,6 +8,7 @@ pub(super) mod diff;
 pub(super) mod events;
 pub(super) mod freeze;
 pub(super) mod health;
+pub(super) mod hooks;
 pub(super) mod import;
 pub(super) mod inventory;
 pub(super) mod keys;

@@ -17,6 +17,7 @@ pub(super) mod events;
 pub(super) mod found;
 pub(super) mod freezes;
 pub(super) mod hashed;
+pub(super) mod hooks;
 pub(super) mod instance;
 pub(super) mod keys;
 pub(super) mod locks;

@@ -125,13 +125,24 @@ impl Caller<'_> {
             ("DELETE", "/api/token") | ("POST", "/api/token/extend") => spare(),
             ("POST", "/api/keys") => r#"{"name":"one more","role":"admin"}"#.to_owned(),
             ("POST", "/api/trusts") => any_trust(self.server, self.name).to_string(),
+            ("POST", "/api/hooks") => {
+                r#"{"url":"http://127.0.0.1:1/","on":["login"],"allow_private":"127.0.0.1"}"#
+                    .to_owned()
+            }
             ("POST", "/api/verify") => r#"{"quick":true}"#.to_owned(),
             ("POST", "/api/prune") => {
                 r#"{"policy":{"keep_last":9},"workspace":"nothing"}"#.to_owned()
             }
             ("PUT", "/api/retention/{workspace}") => r#"{"keep_last":9}"#.to_owned(),
             ("PUT", "/api/quotas/{workspace}") => r#"{"states":9}"#.to_owned(),
-            ("POST", "…/restore" | "/api/clock" | "/api/approvals/{approval}")
+            (
+                "POST",
+                "…/restore"
+                | "/api/clock"
+                | "/api/approvals/{approval}"
+                | "/api/hooks/{id}/enable"
+                | "/api/hooks/{id}/test",
+            )
             | (
                 "DELETE",
                 "…/transfer"
@@ -140,6 +151,7 @@ impl Caller<'_> {
                 | "/api/approvals/{approval}"
                 | "/api/keys/{id}"
                 | "/api/trusts/{id}"
+                | "/api/hooks/{id}"
                 | "/api/retention/{workspace}"
                 | "/api/quotas/{workspace}",
             ) => return None,

@@ -17,7 +17,7 @@ use crate::trusts::issuer::any_trust;
 const LINEAGE: &str = "11111111-1111-4111-8111-111111111111";
 
 /// Commands whose examples are not run here, and why.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     (
         "serve",
         "it runs until a signal comes; every other test starts one",
@@ -30,6 +30,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
         "approval refuse",
         "its number is made by chance; tests of two people run it",
     ),
+    ("hook test", "it needs a receiver; tests of webhooks run it"),
     (
         "run",
         "it needs Terraform or OpenTofu; tests of real clients run it",
@@ -81,6 +82,9 @@ impl Stage {
         server.make_key(&ci);
         let trust = any_trust(&server, "gitlab");
         admin.post_json("/api/trusts", &trust).expect_status(201);
+        let url = "https://chat.example.com/statekeep";
+        let hook = json!({"url": url, "on": ["hook.fail"]});
+        admin.post_json("/api/hooks", &hook).expect_status(201);
         let keys = trust["jwks_file"].as_str().expect("a path");
         std::fs::copy(keys, dir.path().join("gitlab.jwks")).expect("a copy");
         for serial in 1..=4 {

@@ -14,9 +14,10 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 18] = [
+const WITH_COMMON: [&str; 19] = [
     "key",
     "trust",
+    "hook",
     "state",
     "backup",
     "restore",
@@ -67,11 +68,12 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 22] = [
+const NO_LIMITS: [&str; 23] = [
     "--backup-dir",
     "--data",
     "--events-file",
     "--issuer-ca-file",
+    "--hook-ca-file",
     "--mirror-dir",
     "--listen",
     "--base-url",

@@ -160,6 +160,19 @@ impl Session {
         self.call(200, "DELETE", &path, "");
     }
 
+    fn hooks(&mut self) {
+        let hook =
+            json!({"url": "http://127.0.0.1:1/", "on": ["all"], "allow_private": "127.0.0.1"});
+        let made = self.call(201, "POST", "/api/hooks", &hook).json();
+        let path = format!("/api/hooks/{}", made["hook"]["id"].as_str().expect("an id"));
+        self.get("/api/hooks");
+        self.get(&path);
+        self.get(&format!("{path}/deliveries"));
+        self.call(200, "POST", &format!("{path}/test"), "");
+        self.call(200, "POST", &format!("{path}/enable"), "");
+        self.call(200, "DELETE", &path, "");
+    }
+
     fn policies(&mut self) {
         for (kind, own) in [("retention", "keep_last"), ("quotas", "versions")] {
             let path = format!("/api/{kind}/team");
@@ -259,6 +272,7 @@ fn every_operation_of_the_document_is_answered_as_it_tells() {
     session.keys();
     session.freezes();
     session.trusts(&any_trust(&server, "gitlab"));
+    session.hooks();
     session.policies();
     session.server();
     let careful = Setup::new().flag("--two-person", "policy").start();

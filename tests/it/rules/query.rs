@@ -209,6 +209,8 @@ fn other_calls() -> Vec<(&'static str, String)> {
             ("GET", "/api/keys"),
             ("POST", "/api/keys"),
             ("POST", "/api/trusts"),
+            ("GET", "/api/hooks"),
+            ("POST", "/api/hooks"),
             ("GET", "/api/events"),
             ("GET", "/api/events/head"),
             ("POST", "/api/events/1/acknowledge"),

@@ -50,7 +50,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -65,6 +65,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),
     ("reqwest", &["src/cli/"]),
+    ("hickory_resolver", &["src/cli/client/names.rs"]),
     ("tar", &["src/cli/", "src/hcl/", "src/domain/backups/"]),
     ("rustls", &["src/cli/", "src/http/"]),
     ("tokio_rustls", &["src/http/server/secure.rs"]),

@@ -357,8 +357,30 @@ pub(in crate::store) const ACKNOWLEDGEMENTS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `h`.
+pub(in crate::store) const HOOKS: Hashed = hashed!(
+    "hooks",
+    "h",
+    false,
+    ["id"],
+    ["id"],
+    [
+        "id",
+        "place",
+        "url",
+        "kinds",
+        "workspace",
+        "may_be_private",
+        "secret",
+        "enabled",
+        "created_at",
+        "created_by",
+        "created_by_name",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 16] = [
+pub(in crate::store) const ALL: [&Hashed; 17] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -375,4 +397,5 @@ pub(in crate::store) const ALL: [&Hashed; 16] = [
     &TRUSTS,
     &SPENT_ID_TOKENS,
     &ACKNOWLEDGEMENTS,
+    &HOOKS,
 ];

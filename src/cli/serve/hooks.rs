@@ -1,0 +1,59 @@
+//! What the server itself asks others with: the key sets of issuers, and receivers of webhooks.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reqwest::Certificate;
+
+use crate::cli::client::webhook::HookSender;
+use crate::cli::output::{CliError, ShownPath as _};
+use crate::cli::serve::issuers::IssuerArgs;
+use crate::domain::Domain;
+use crate::domain::auth::id_tokens::sources::FetchKeySet;
+
+#[derive(Args)]
+pub(super) struct HookArgs {
+    /// Trust the authorities in this file too (PEM), beside this machine's, where webhooks are
+    /// delivered
+    #[arg(long, env = "STATEKEEP_HOOK_CA_FILE", value_name = "FILE")]
+    hook_ca_file: Option<PathBuf>,
+}
+
+/// What asks others.
+pub(super) struct Askers {
+    fetcher: Box<dyn FetchKeySet>,
+    sender: HookSender,
+}
+
+impl Askers {
+    /// Reads the files with authorities, once.
+    pub(super) fn of(issuers: &IssuerArgs, hooks: &HookArgs) -> Result<Self, CliError> {
+        let file = hooks.hook_ca_file.as_deref();
+        Ok(Self {
+            fetcher: issuers.fetcher()?,
+            sender: HookSender::new(authorities("--hook-ca-file", file)?),
+        })
+    }
+
+    /// They ask for this server from now on.
+    pub(super) fn ask_for(self, domain: &Domain) {
+        domain.keys().trusts().fetch_key_sets_with(self.fetcher);
+        domain.hooks().send_with(Box::new(self.sender));
+    }
+}
+
+/// The authorities in a file that a flag names, if it does.
+fn authorities(flag: &str, file: Option<&Path>) -> Result<Vec<Certificate>, CliError> {
+    let Some(path) = file else {
+        return Ok(Vec::new());
+    };
+    let wrong = |why: &str| CliError::Failed(format!("{flag} {}: {why}", path.shown()));
+    let text = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let authorities = Certificate::from_pem_bundle(&text).unwrap_or_default();
+    if authorities.is_empty() {
+        return Err(wrong(
+            "there is no certificate in it (PEM, BEGIN CERTIFICATE)",
+        ));
+    }
+    Ok(authorities)
+}
