@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 14] = [
+pub const ROW_LISTS: [&str; 15] = [
     "moves",
     "transfers",
     "locks",
@@ -124,6 +124,7 @@ pub const ROW_LISTS: [&str; 14] = [
     "trusts",
     "spent_id_tokens",
     "acknowledgements",
+    "consumers",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -5,6 +5,7 @@ mod asking;
 mod careful;
 mod completing;
 mod configure;
+mod consumers;
 mod daily;
 mod detect;
 mod diff;

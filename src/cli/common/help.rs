@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 62] = [
+const EXAMPLES: [(&str, &[&str]); 63] = [
     (
         "serve",
         &[
@@ -104,6 +104,10 @@ const EXAMPLES: [(&str, &[&str]); 62] = [
         ],
     ),
     ("state outputs", &["statekeep state outputs team-a/network"]),
+    (
+        "state consumers",
+        &["statekeep state consumers team-a/network"],
+    ),
     (
         "state rollback",
         &[

@@ -357,8 +357,31 @@ pub(in crate::store) const ACKNOWLEDGEMENTS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `c`. Readers are not listed a second time: one whose row is lost is seen again with
+/// the next read.
+pub(in crate::store) const CONSUMERS: Hashed = hashed!(
+    "consumers",
+    "c",
+    false,
+    ["state_id", "reader", "day"],
+    [],
+    [
+        "state_id",
+        "reader",
+        "day",
+        "reader_name",
+        "first_at",
+        "last_at",
+        "whole",
+        "outputs",
+        "version",
+        "looked_at",
+        "mark",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 16] = [
+pub(in crate::store) const ALL: [&Hashed; 17] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -375,4 +398,5 @@ pub(in crate::store) const ALL: [&Hashed; 16] = [
     &TRUSTS,
     &SPENT_ID_TOKENS,
     &ACKNOWLEDGEMENTS,
+    &CONSUMERS,
 ];
