@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 63] = [
+const EXAMPLES: [(&str, &[&str]); 64] = [
     (
         "serve",
         &[
@@ -275,6 +275,13 @@ const EXAMPLES: [(&str, &[&str]); 63] = [
         &[
             "statekeep find 10.20.3.4",
             "statekeep find web --type aws_instance --workspace team-a",
+        ],
+    ),
+    (
+        "inventory",
+        &[
+            "statekeep inventory --not-applied-for 30d --sort oldest-apply",
+            "statekeep inventory --workspace team-a --type aws_instance",
         ],
     ),
     ("whoami", &["statekeep whoami"]),

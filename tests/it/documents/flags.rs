@@ -14,7 +14,7 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 18] = [
+const WITH_COMMON: [&str; 19] = [
     "key",
     "trust",
     "state",
@@ -30,6 +30,7 @@ const WITH_COMMON: [&str; 18] = [
     "status",
     "events",
     "find",
+    "inventory",
     "whoami",
     "login",
     "logout",
