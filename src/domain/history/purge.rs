@@ -130,9 +130,7 @@ impl History<'_> {
             .read(move |view| plan(view, &wanted, &asked))
             .await?;
         let plan = Arc::new(planned?);
-        if matches!(which, Which::All) {
-            self.forget_readers(caller, plan.state).await?;
-        }
+        self.forget_reads(caller, plan.state, &which).await?;
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();
         while so_far.looked_at < plan.versions.len() {
@@ -154,17 +152,26 @@ impl History<'_> {
         Ok(so_far.removed)
     }
 
-    /// Who read a state is forgotten with all of its content.
-    async fn forget_readers(&self, caller: &Caller, state: StateId) -> Result<(), Error> {
+    /// Who read a state is forgotten with all of its content. With some versions goes what is known
+    /// of their outputs.
+    async fn forget_reads(
+        &self,
+        caller: &Caller,
+        state: StateId,
+        which: &Which,
+    ) -> Result<(), Error> {
         self.events.flush().await;
-        self.events.buffer.reads.forget(state);
-        let mut removed = READERS_PER_STEP;
-        while removed == READERS_PER_STEP {
-            let remove = move |tx: &Tx<'_>, _by: LiveCaller<'_>| {
-                let most = u32::try_from(READERS_PER_STEP).unwrap_or(u32::MAX);
-                tx.remove_reads_of(state, most).map(Ok)
+        if matches!(which, Which::All) {
+            self.events.buffer.reads.forget(state);
+        }
+        let mut gone = READERS_PER_STEP;
+        while gone == READERS_PER_STEP {
+            let which = which.clone();
+            let forget = move |tx: &Tx<'_>, _by: LiveCaller<'_>| match &which {
+                Which::All => tx.remove_reads_of(state, READERS_PER_STEP).map(Ok),
+                Which::These(versions) => tx.forget_outputs(state, versions).map(|()| Ok(0)),
             };
-            removed = act(self.engine, caller, (Touches::NoState, 0), remove).await?;
+            gone = act(self.engine, caller, (Touches::NoState, 0), forget).await?;
         }
         Ok(())
     }

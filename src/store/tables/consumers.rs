@@ -256,10 +256,27 @@ impl Tx<'_> {
         self.execute(sql, params![before.number(), limit])
     }
 
+    /// Forgets what is known of the outputs of some versions of a state, for good.
+    pub fn forget_outputs(&self, state: StateId, versions: &[u64]) -> Result<(), StoreError> {
+        let sql = "SELECT reader, day, version FROM consumers WHERE state_id = ?1";
+        let rows: Vec<(String, i64, u64)> = self.all(sql, [state], |row| {
+            Ok((row.get(0)?, row.get(1)?, rows::unsigned(row, 2)?))
+        })?;
+        let sql = "UPDATE consumers SET looked_at = 1, mark = NULL WHERE state_id = ?1 AND reader \
+            = ?2 AND day = ?3";
+        for (reader, day, _) in rows.iter().filter(|(.., of)| versions.contains(of)) {
+            let place = params![state, reader, day];
+            let forgotten = self.update_hashed(&CONSUMERS, place, sql, place);
+            unless_damaged(forgotten.map(drop))?;
+        }
+        Ok(())
+    }
+
     /// Removes rows of a state, at most so many, and says how many.
-    pub fn remove_reads_of(&self, state: StateId, limit: u32) -> Result<usize, StoreError> {
+    pub fn remove_reads_of(&self, state: StateId, limit: usize) -> Result<usize, StoreError> {
         let sql = "DELETE FROM consumers WHERE (state_id, reader, day) IN (SELECT state_id, \
             reader, day FROM consumers WHERE state_id = ?1 LIMIT ?2)";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.execute(sql, params![state, limit])
     }
 }

@@ -340,3 +340,49 @@ fn a_day_has_a_bounded_number_of_readers_and_the_rest_is_counted_together() {
         rest().is_some_and(|row| row["whole"] == 2 && row["is_current"] == true)
     });
 }
+
+#[test]
+fn a_new_row_key_makes_no_outputs_look_changed() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let owner = server.key("team", "owner");
+    owner.write(NET, body(1, FIRST), None).expect_status(200);
+    owner.get(&state_path(NET)).expect_status(200);
+    let is_marked = |server: &Server| {
+        let sql = "SELECT count(*) FROM consumers WHERE mark IS NOT NULL";
+        inside::number(server.data(), sql) == 1
+    };
+    eventually("the outputs are looked at", || is_marked(&server));
+    owner.write(NET, body(2, FIRST), None).expect_status(200);
+    assert!(server.stop().success());
+    let server = Setup::new().data(&data).switch("--new-row-key").start();
+    let owner = owner.at(&server);
+    eventually("the outputs are looked at again", || is_marked(&server));
+    assert_eq!(ask(&owner, "")["consumers"][0]["is_current"], true);
+}
+
+#[test]
+fn a_purge_of_a_version_takes_what_is_known_of_its_outputs() {
+    let Site {
+        server,
+        owner,
+        auditor,
+        ..
+    } = site();
+    looked_at(&server);
+    let other = body(3, &FIRST.replace("canary-1", "canary-2"));
+    owner.write(NET, other, None).expect_status(200);
+    server
+        .admin()
+        .post_json(
+            &format!("{}/purge", state_path(NET)),
+            &json!({ "versions": [1] }),
+        )
+        .expect_status(200);
+    let marks = "SELECT count(*) FROM consumers WHERE mark IS NOT NULL";
+    assert_eq!(inside::number(server.data(), marks), 0);
+    let rows = ask(&auditor, "")["consumers"].clone();
+    assert_eq!(rows[0]["is_current"], Value::Null, "{rows}");
+    assert_eq!(rows[0]["version"], 1, "who read it is still known");
+}
