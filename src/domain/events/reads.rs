@@ -11,7 +11,7 @@ use crate::model::state::StateId;
 
 /// How many readers of states are told apart between two times that they are written down. Those
 /// beyond are counted together, by state.
-pub const MAX_BUFFERED_READERS: usize = 5_000;
+pub const MAX_BUFFERED_READERS: usize = 2_000;
 
 /// Reads that no flush has taken.
 #[derive(Default)]

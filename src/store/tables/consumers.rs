@@ -22,6 +22,30 @@ use crate::store::tx::{Tx, View};
 /// How many readers of a state have rows of their own on a day.
 const MAX_READERS_A_DAY: u32 = 100;
 
+/// What is known of the outputs of a version.
+#[derive(Clone, Copy, Default)]
+enum KnownOutputs {
+    /// Nobody has looked at them yet.
+    #[default]
+    Waiting,
+    /// They were looked at; there is no mark if they cannot be known.
+    LookedAt(Option<OutputsMark>),
+}
+
+impl KnownOutputs {
+    const fn is_looked_at(&self) -> bool {
+        matches!(self, Self::LookedAt(_))
+    }
+
+    /// The bytes of the mark, as the column holds them.
+    fn mark(&self) -> Option<&[u8]> {
+        match self {
+            Self::Waiting | Self::LookedAt(None) => None,
+            Self::LookedAt(Some(mark)) => Some(mark.bytes().as_slice()),
+        }
+    }
+}
+
 fn mark(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<OutputsMark>> {
     let bytes: Option<[u8; 16]> = row.get(index)?;
     Ok(bytes.map(OutputsMark::new))
@@ -104,18 +128,16 @@ impl View<'_> {
     }
 
     /// What is known already of the outputs of a version, from the reads of a day.
-    fn known_outputs(
-        &self,
-        key: &ReaderDay,
-        version: u64,
-    ) -> Result<Option<Option<OutputsMark>>, StoreError> {
+    fn known_outputs(&self, key: &ReaderDay, version: u64) -> Result<KnownOutputs, StoreError> {
         let sql = format!(
             "SELECT mark{} FROM consumers c INDEXED BY consumers_day WHERE day = ?1 AND \
                 state_id = ?2 AND version = ?3 AND looked_at = 1 LIMIT 1",
             CONSUMERS.proof
         );
         let values = params![key.day.number(), key.state, version.cast_signed()];
-        unless_damaged(self.proven(&CONSUMERS, &sql, values, |row| mark(row, 0)))
+        let read = |row: &Row<'_>| mark(row, 0).map(KnownOutputs::LookedAt);
+        let found = unless_damaged(self.proven(&CONSUMERS, &sql, values, read))?;
+        Ok(found.unwrap_or_default())
     }
 
     fn has_reader(&self, key: &ReaderDay) -> Result<bool, StoreError> {
@@ -144,22 +166,20 @@ fn unless_damaged<T: Default>(found: Result<T, StoreError>) -> Result<T, StoreEr
     }
 }
 
-fn bytes_of(known: Option<&Option<OutputsMark>>) -> Option<&[u8]> {
-    known?.as_ref().map(|mark| mark.bytes().as_slice())
-}
-
 impl Tx<'_> {
     /// Counts reads, beside those that are counted already.
     pub fn count_reads(&self, key: &ReaderDay, count: &ReadCount) -> Result<(), StoreError> {
         let mut key = key.clone();
-        if !self.has_reader(&key)? && self.is_full(&key)? {
+        let mut is_there = self.has_reader(&key)?;
+        if !is_there && self.is_full(&key)? {
             OTHER_READERS.clone_into(&mut key.reader);
+            is_there = self.has_reader(&key)?;
         }
         let mut count = count.clone();
         if key.reader == OTHER_READERS {
             OTHER_READERS.clone_into(&mut count.name);
         }
-        if self.has_reader(&key)? {
+        if is_there {
             return unless_damaged(self.add_reads(&key, &count));
         }
         let known = self.known_outputs(&key, count.version)?;
@@ -176,8 +196,8 @@ impl Tx<'_> {
             ":whole": count.whole.cast_signed(),
             ":outputs": count.outputs.cast_signed(),
             ":version": count.version.cast_signed(),
-            ":looked_at": known.is_some(),
-            ":mark": bytes_of(known.as_ref()),
+            ":looked_at": known.is_looked_at(),
+            ":mark": known.mark(),
         };
         self.insert_hashed(&CONSUMERS, sql, values)
     }
@@ -196,10 +216,12 @@ impl Tx<'_> {
         };
         let mut sum = was.count.clone();
         sum.add(count.clone());
-        let known = if sum.version == was.count.version {
-            Some(was.mark).filter(|_| looked_at)
-        } else {
+        let known = if sum.version != was.count.version {
             self.known_outputs(key, sum.version)?
+        } else if looked_at {
+            KnownOutputs::LookedAt(was.mark)
+        } else {
+            KnownOutputs::Waiting
         };
         let sql = "UPDATE consumers SET reader_name = :name, first_at = :first_at, last_at = \
             :last_at, whole = :whole, outputs = :outputs, version = :version, looked_at = \
@@ -214,8 +236,8 @@ impl Tx<'_> {
             ":whole": sum.whole.cast_signed(),
             ":outputs": sum.outputs.cast_signed(),
             ":version": sum.version.cast_signed(),
-            ":looked_at": known.is_some(),
-            ":mark": bytes_of(known.as_ref()),
+            ":looked_at": known.is_looked_at(),
+            ":mark": known.mark(),
         };
         self.update_hashed(&CONSUMERS, place, sql, values).map(drop)
     }

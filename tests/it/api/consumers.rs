@@ -49,13 +49,8 @@ fn rows(who: &Client) -> Value {
 
 #[track_caller]
 fn becomes(who: &Client, wanted: &Value) {
-    let mut last = Value::Null;
-    eventually("the readers are as wanted", || {
-        last = rows(who);
-        last == *wanted || {
-            eprintln!("{last}");
-            false
-        }
+    eventually(&format!("the readers are {wanted}"), || {
+        rows(who) == *wanted
     });
 }
 
