@@ -40,7 +40,7 @@ use rustix::fs::Mode;
 
 use common::flags::{Common, Volume};
 use common::{environment, wrong};
-use daily::{events, find, manual, status, version, whoami};
+use daily::{events, find, inventory, manual, status, version, whoami};
 use keep::{approval, backup, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
@@ -81,6 +81,13 @@ enum Command {
     Find {
         #[command(flatten)]
         args: find::FindArgs,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Tell what the states are made of: programs, types, sizes, the last apply, and the sums
+    Inventory {
+        #[command(flatten)]
+        args: inventory::InventoryArgs,
         #[command(flatten)]
         common: Common,
     },
@@ -273,6 +280,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
     let done = match command {
         Command::Serve(args) => serve::run(&args),
         Command::Status { args, common } => block_on(status::run(&args, common)),
+        Command::Inventory { args, common } => block_on(inventory::run(&args, common)),
         Command::Find { args, common } => block_on(find::run(&args, common)),
         Command::Events { args, common } => block_on(events::run(&args, common)),
         Command::Whoami { common } => block_on(whoami::run(common)),

@@ -5,6 +5,7 @@
 //! [`Diff::report`] says how, without what is secret. Nothing recurses, however deep a state is
 //! nested, and only what differs is taken apart.
 
+mod canonical;
 mod equality;
 mod json;
 mod number;

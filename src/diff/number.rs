@@ -39,6 +39,16 @@ fn exponent(text: &str) -> Option<(&str, i64)> {
     }
 }
 
+/// The one text of a number of JSON.
+pub(super) fn canonical(text: &str) -> String {
+    let Some(number) = Plain::parse(text) else {
+        return text.to_owned();
+    };
+    let sign = if number.negative { "-" } else { "" };
+    let digits = String::from_utf8_lossy(&number.digits);
+    format!("{sign}{digits}e{}", number.exponent)
+}
+
 /// Whether two numbers of JSON are the same number.
 pub(super) fn same(before: &str, after: &str) -> bool {
     if before == after {

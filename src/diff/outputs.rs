@@ -7,12 +7,14 @@ use std::ops::Range;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::canonical::{hash_text, hash_value};
 use super::instance::Output;
 use super::masking::Mask;
 use super::not_comparable::NotComparable;
 use super::reading::{Raw, Text, read_members};
 use super::state::StateTree;
 use super::values::{Shown, shown_text};
+use crate::model::digest::{Digest, Hasher};
 
 /// One output.
 #[expect(
@@ -124,6 +126,27 @@ impl OutputsPlace {
             .filter(|(_, output)| !output.sensitive)
             .map(as_written)
             .collect()
+    }
+
+    /// A digest of the names, types and values of the same state's outputs, and of which are
+    /// sensitive. It is the same for two states if their outputs are, however they are written.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not as Terraform writes them, or too crowded to be taken apart.
+    pub fn digest(&self, bytes: &[u8]) -> Result<Digest, NotComparable> {
+        let mut hasher = Hasher::default();
+        for (name, output) in self.read(bytes)? {
+            hash_text(&mut hasher, &name.0);
+            hasher.update(&[u8::from(output.sensitive)]);
+            for part in [output.kind, output.value] {
+                let text = part.map_or("null", RawValue::get);
+                if !hash_value(&mut hasher, text) {
+                    return Err(NotComparable::Unexpected);
+                }
+            }
+        }
+        Ok(hasher.finish())
     }
 
     fn read<'a>(&self, bytes: &'a [u8]) -> Result<OutputsOf<'a>, NotComparable> {

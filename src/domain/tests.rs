@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::domain::access::act;
 use crate::domain::auth::keys::WantedKey;
@@ -12,16 +13,18 @@ use crate::domain::engine::shares::Holder;
 use crate::domain::error::Error;
 use crate::domain::history::purge::Which;
 use crate::domain::history::restore::Restore;
+use crate::domain::retention::asked::PruneRequest;
 use crate::domain::states::job::WriteRequest;
 use crate::domain::*;
 use crate::model::actor::Origin;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
+use crate::model::event::{Event, EventFilter};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::retention::Moment;
 use crate::model::state::StateId;
-use crate::store::{Touches, Tx};
+use crate::store::{Touches, Tx, View};
 
 fn name() -> StateName {
     StateName::parse("w", "b").unwrap()
@@ -76,6 +79,74 @@ async fn abandoned(domain: &Domain, act: impl Future) {
         .write(Touches::NoState, 0, |_| Ok(()))
         .await
         .unwrap();
+}
+
+/// Writes a version.
+async fn write(domain: &Domain, serial: u64) {
+    let bytes =
+        format!(r#"{{"version":4,"serial":{serial},"lineage":"l","outputs":{{}},"resources":[]}}"#);
+    let size = bytes.len() as u64;
+    let nobody = Holder::default();
+    let reserved = domain.engine.reserve_for_body(&nobody, size).await;
+    let states = domain.states();
+    let request = WriteRequest {
+        permit: states.may_write(&caller(), &name()).unwrap(),
+        reservation: reserved.unwrap(),
+        content_md5: None,
+        lock_id: None,
+        force: false,
+    };
+    states.write(request, bytes.into_bytes()).await.unwrap();
+}
+
+/// The events of a kind.
+async fn events_of(domain: &Domain, kind: &str) -> Vec<Event> {
+    let filter = EventFilter {
+        kind: Some(kind.to_owned()),
+        limit: 10,
+        ..EventFilter::default()
+    };
+    let events = move |view: &View<'_>| view.events(&filter);
+    let page = domain.engine.store.read(events).await.unwrap();
+    page.events.rows
+}
+
+#[test]
+fn a_run_of_pruning_whose_caller_goes_away_is_told_with_what_it_had_removed() {
+    on_a_domain(async |domain| {
+        for serial in 1..=3 {
+            write(&domain, serial).await;
+        }
+        let asked = PruneRequest {
+            policy: serde_json::from_str(r#"{"keep_last":1}"#).unwrap(),
+            ..PruneRequest::default()
+        };
+        {
+            let (retention, by) = (domain.retention(), caller());
+            let mut pruning = pin!(retention.prune(&by, &asked));
+            while events_of(&domain, "state.prune").await.is_empty() {
+                let is_pending =
+                    poll_fn(|context| Poll::Ready(pruning.as_mut().poll(context).is_pending()));
+                assert!(is_pending.await, "it goes away before its end");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let done = domain.engine.store.write(Touches::NoState, 0, |_| Ok(()));
+        done.await.unwrap();
+        let runs = events_of(&domain, "retention.run").await;
+        assert_eq!(runs.len(), 1);
+        let detail = &runs[0].detail;
+        assert_eq!(
+            (&detail["removed"], &detail["cut_off"]),
+            (&2.into(), &true.into())
+        );
+
+        write(&domain, 4).await;
+        domain.retention().prune(&caller(), &asked).await.unwrap();
+        let runs = events_of(&domain, "retention.run").await;
+        assert_eq!(runs.len(), 2, "one that comes to its end is told once");
+        assert!(runs.iter().any(|run| run.detail["cut_off"].is_null()));
+    });
 }
 
 #[test]
@@ -167,21 +238,8 @@ fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gon
 #[test]
 fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged() {
     on_a_domain(async |domain| {
-        let bytes =
-            br#"{"version":4,"serial":1,"lineage":"l","outputs":{},"resources":[]}"#.to_vec();
-        let size = bytes.len() as u64;
-        let nobody = Holder::default();
-        let reserved = domain.engine.reserve_for_body(&nobody, size).await;
-        let reservation = reserved.unwrap();
+        write(&domain, 1).await;
         let states = domain.states();
-        let request = WriteRequest {
-            permit: states.may_write(&caller(), &name()).unwrap(),
-            reservation,
-            content_md5: None,
-            lock_id: None,
-            force: false,
-        };
-        states.write(request, bytes).await.unwrap();
         let permit = states.may_delete(&caller(), &name()).unwrap();
         states.delete(permit, None).await.unwrap();
         domain

@@ -15,6 +15,8 @@ use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
 use crate::domain::status::Status;
+use crate::model::clock;
+use crate::model::consumer::UtcDay;
 use crate::sabotage::{self, Fault};
 use crate::store::{StoreError, Touches, Tx};
 
@@ -33,6 +35,8 @@ const READERS_KEPT_FOR: Duration = Duration::from_secs(15);
 const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many ended tokens one transaction removes, so that it never holds writes up for long.
 const ROWS_PER_STEP: u32 = 1_000;
+/// How long it is kept who read a state, unless the events of the reads go before.
+const READS_KEPT_FOR: Duration = Duration::from_hours(400 * 24);
 /// How many such transactions a sweep has at most.
 const STEPS_PER_SWEEP: u32 = 100;
 /// How often it is remembered that the clock can be trusted.
@@ -87,6 +91,7 @@ impl<'a> Upkeep<'a> {
             self.prune(),
             self.content.compact(),
             self.content.follow_words(),
+            self.look_at_outputs(),
             self.content.go_on_erasing(),
             self.integrity.scrub(),
             self.backups.make_by_themselves(),
@@ -112,6 +117,17 @@ impl<'a> Upkeep<'a> {
             self.events.buffer.buffered().await;
             tokio::time::sleep(GATHER_FOR).await;
             self.events.flush().await;
+        }
+    }
+
+    async fn look_at_outputs(&self) {
+        loop {
+            if let Err(error) = self.content.look_at_read_outputs().await {
+                tracing::debug!(%error, "outputs that were read are looked at later");
+                tokio::time::sleep(SWEEP_AGAIN_AFTER).await;
+                continue;
+            }
+            self.events.buffer.reads.written().await;
         }
     }
 
@@ -179,6 +195,7 @@ impl<'a> Upkeep<'a> {
         }
         let swept = async {
             self.remove_ended_tokens().await?;
+            self.remove_old_reads().await?;
             bounds.sweep(self.engine).await
         };
         match swept.await {
@@ -196,6 +213,23 @@ impl<'a> Upkeep<'a> {
                 false
             }
         }
+    }
+
+    /// Removes what is known of readers of old days, in steps.
+    async fn remove_old_reads(&self) -> Result<(), StoreError> {
+        if self.engine.trust.doubt().is_some() {
+            return Ok(());
+        }
+        let kept = self.engine.limits.event_retention.min(READS_KEPT_FOR);
+        let before = UtcDay::of(clock::now() - kept);
+        for _ in 0..STEPS_PER_SWEEP {
+            let step = move |tx: &Tx<'_>| tx.remove_old_reads(before, ROWS_PER_STEP);
+            let removed = self.engine.store.write(Touches::NoState, 0, step).await?;
+            if removed < ROWS_PER_STEP as usize {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Removes ended tokens, in steps.

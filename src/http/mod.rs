@@ -22,9 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    approvals, backup, detect, diff, events, freeze, health, hooks, import, inventory, keys, lock,
-    login, openapi, page, quotas, resources, retention, rollback, search, state, states, transfer,
-    trusts, verify, versions, whoami,
+    approvals, backup, consumers, detect, diff, events, freeze, health, hooks, import, inventory,
+    keys, lock, login, openapi, page, quotas, resources, retention, rollback, search, state,
+    states, transfer, trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -104,6 +104,7 @@ fn of_state() -> Vec<Methods> {
         at("/versions").with("GET HEAD", versions::PARAMETERS, versions::list),
         at("/history/{address}").with("GET HEAD", "attribute before limit", resources::trail),
         at("/outputs").with("GET HEAD", "sensitive", diff::outputs),
+        at("/consumers").with("GET HEAD", "limit after", consumers::list),
         at("/restore").with("POST", "ID", versions::restore),
         at("/rollback").with("POST", "ID", rollback::roll_back),
         at("/import").with("POST", import::PARAMETERS, import::import),

@@ -11,6 +11,7 @@ pub mod claims;
 pub mod clock;
 pub mod commit;
 pub mod confirmed;
+pub mod consumer;
 pub mod digest;
 pub mod error_code;
 pub mod event;

@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 15] = [
+pub const ROW_LISTS: [&str; 16] = [
     "moves",
     "transfers",
     "locks",
@@ -125,6 +125,7 @@ pub const ROW_LISTS: [&str; 15] = [
     "spent_id_tokens",
     "acknowledgements",
     "hooks",
+    "consumers",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -15,7 +15,7 @@ use super::error::{OpenError, StoreError};
 use super::row_hash::{RowHash, RowKey};
 use super::row_key::{self, ROW_KEY_FILE};
 use super::tables::hashed::{self, Entry, Hashed};
-use super::tables::{event_chain, event_growth, locks};
+use super::tables::{consumers, event_chain, event_growth, locks};
 use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::store::statements::Prepare as _;
@@ -113,6 +113,7 @@ fn rehash(
     if is_confirmed {
         came_to.mended = mend(connection)?;
     }
+    consumers::forget_marks(connection)?;
     for table in hashed::ALL {
         came_to.rows += hash_all(connection, table, key)?;
     }

@@ -40,6 +40,8 @@ pub(super) enum Purpose {
     Grown,
     /// The last event.
     EventHead,
+    /// The outputs of a version.
+    Outputs,
 }
 
 impl std::fmt::Debug for RowKey {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Key => "statekeep row key 1",
             Self::Grown => "statekeep grown 1",
             Self::EventHead => "statekeep event head 1",
+            Self::Outputs => "statekeep outputs 1",
         }
     }
 }

@@ -63,6 +63,8 @@ mod may {
         [401, 200, 403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200, 200];
     pub(super) const SEE_EVENTS: Row =
         [401, 403, 403, 403, 403, 200, 403, 200, 200, 200, 200, 403, 403, 403, 200];
+    pub(super) const SEE_READERS: Row =
+        [401, 403, 403, 403, 403, 200, 403, 200, 403, 200, 403, 403, 403, 403, 200];
     pub(super) const SEE_STATUS: Row =
         [401, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403];
     pub(super) const OPERATE: Row =
@@ -189,6 +191,7 @@ fn reading_a_state_and_what_lies_below_it() {
     stage.get(&net("/history/null_resource.a"), may::SEE_HISTORY);
     stage.get(&net("/outputs"), may::SEE_OUTPUTS);
     stage.get(&net("/outputs?sensitive=true"), may::SEE_CONTENT);
+    stage.get(&net("/consumers"), may::SEE_READERS);
     stage.row("HEAD", may::READ, |who, _| who.send("HEAD", &net(""), ""));
 }
 

@@ -53,6 +53,11 @@ pub(in crate::cli) const RESOURCES: ListName = ListName {
     cursor: "after",
 };
 
+pub(in crate::cli) const CONSUMERS: ListName = ListName {
+    rows: "consumers",
+    cursor: "after",
+};
+
 pub(in crate::cli) const EVENTS: ListName = ListName {
     rows: "events",
     cursor: "before",

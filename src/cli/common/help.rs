@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 68] = [
+const EXAMPLES: [(&str, &[&str]); 70] = [
     (
         "serve",
         &[
@@ -125,6 +125,10 @@ const EXAMPLES: [(&str, &[&str]); 68] = [
         ],
     ),
     ("state outputs", &["statekeep state outputs team-a/network"]),
+    (
+        "state consumers",
+        &["statekeep state consumers team-a/network"],
+    ),
     (
         "state rollback",
         &[
@@ -292,6 +296,13 @@ const EXAMPLES: [(&str, &[&str]); 68] = [
         &[
             "statekeep find 10.20.3.4",
             "statekeep find web --type aws_instance --workspace team-a",
+        ],
+    ),
+    (
+        "inventory",
+        &[
+            "statekeep inventory --not-applied-for 30d --sort oldest-apply",
+            "statekeep inventory --workspace team-a --type aws_instance",
         ],
     ),
     ("whoami", &["statekeep whoami"]),

@@ -4,6 +4,7 @@
 pub(super) mod events;
 pub(super) mod find;
 mod heads;
+pub(super) mod inventory;
 pub(super) mod manual;
 pub(super) mod status;
 pub(super) mod version;

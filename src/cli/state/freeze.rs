@@ -61,7 +61,9 @@ pub(in crate::cli) async fn unfreeze(
     let state = &args.state;
     let answer = client.call("DELETE", &path(state), None).await?;
     done::tell(&answer, format, || {
-        if answer["removed"] == true {
+        if !answer["damaged"].is_null() {
+            format!("{state} is not frozen any more; the row of its freeze was damaged")
+        } else if answer["removed"] == true {
             format!("{state} is not frozen any more")
         } else {
             format!("{state} was not frozen")

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod answer;
 mod changes;
+mod consumers;
 mod delete;
 mod diff;
 mod folding;
@@ -46,6 +47,8 @@ pub(super) enum StateCommand {
     ResourceHistory(resource_history::ResourceHistoryArgs),
     /// Show the outputs of a state
     Outputs(outputs::OutputsArgs),
+    /// List who has read a state, and whether what they read is what it is now
+    Consumers(consumers::ConsumersArgs),
     /// List the resource instances of a state; `state show W/B ADDRESS` shows one of them
     Resources(resources::ResourcesArgs),
     /// Make the content of an earlier version current again, as a new version with a new serial
@@ -89,6 +92,7 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Diff(args) => diff::run(client, args, format).await,
         StateCommand::ResourceHistory(args) => resource_history::run(client, &args, format).await,
         StateCommand::Outputs(args) => outputs::run(client, &args, format).await,
+        StateCommand::Consumers(args) => consumers::run(client, &args, format).await,
         StateCommand::Resources(args) => resources::run(client, args, format).await,
         StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Purge(args) => purge::run(client, args, format).await,

@@ -8,6 +8,7 @@ pub mod encode;
 pub mod erase;
 pub mod erasure;
 pub mod missing;
+pub mod outputs;
 pub mod prove;
 pub mod read;
 pub mod space;

@@ -126,6 +126,21 @@ impl Content {
             .map(drop)
     }
 
+    /// The same, for work that nobody waits for: it is no use of what is kept for readers, and
+    /// changes nothing of it.
+    pub(in crate::domain) async fn bytes_for_nobody(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let kept = self.cache.get(&BytesKey::of(name, version.sha256));
+        match kept {
+            Some(kept) => Ok(kept),
+            None => self.decode(name, state, version, WhenFull::Fail).await,
+        }
+    }
+
     /// The same from the database, whether or not it is cache.
     async fn decode(
         &self,

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use tokio::sync::Notify;
 
+use crate::domain::events::reads::ReadBuffer;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, GatherKey, Gathered};
 use crate::model::key::KeyId;
@@ -31,6 +32,8 @@ pub const MAX_REFUSALS_OF_ONE: usize = 50;
 #[derive(Default)]
 pub(in crate::domain) struct EventBuffer {
     pending: RwLock<Pending>,
+    /// The reads among them, by reader and day.
+    pub(in crate::domain) reads: ReadBuffer,
     wake: Notify,
     /// One flush takes at a time.
     taking: Mutex<()>,

@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod buffer;
 mod damage;
 pub mod file;
+pub mod reads;
 mod shares;
 
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use crate::domain::events::buffer::EventBuffer;
 use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
+use crate::model::consumer::{ReadCount, ReaderDay, UtcDay, WhatWasRead};
 use crate::model::event::{EventFilter, EventKind, EventPage, GatherKey, Gathered, NewEvent};
 use crate::model::event_head::EventHead;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::signed_head::SignedHead;
+use crate::model::state::StateId;
 use crate::store::{StoreError, Touches, Tx, View};
 
 /// The last event, as it is shown.
@@ -115,6 +118,25 @@ impl Events<'_> {
         );
     }
 
+    /// Counts a read of the current version of a state, also for the list of who reads it.
+    pub(in crate::domain) fn count_current_read(
+        &self,
+        caller: &Caller,
+        (name, state): (&StateName, StateId),
+        version: u64,
+        what: WhatWasRead,
+    ) {
+        let (at, actor) = (clock::now(), &caller.actor);
+        let key = ReaderDay {
+            state,
+            reader: actor.id.clone(),
+            day: UtcDay::of(at),
+        };
+        let read = ReadCount::one(&actor.name, at, what, version);
+        self.buffer.reads.add(key, read);
+        self.count_read(caller, name, Some(version));
+    }
+
     /// Counts a read of a state.
     pub(in crate::domain) fn count_read(
         &self,
@@ -197,6 +219,8 @@ impl Events<'_> {
             return;
         };
         let taken = Arc::new(taken);
+        let reads = Arc::new(self.buffer.reads.take());
+        let to_count = Arc::clone(&reads);
         let (to_write, known) = (Arc::clone(&taken), Arc::clone(self.buffer));
         let job = move |tx: &Tx<'_>| {
             let row = |(key, counted): &(GatherKey, Gathered)| {
@@ -208,13 +232,21 @@ impl Events<'_> {
                 .uses
                 .iter()
                 .try_for_each(|(id, at)| tx.note_use(*id, *at))?;
+            let counts = to_count.iter();
+            counts
+                .map(|(key, count)| tx.count_reads(key, count))
+                .collect::<Result<(), _>>()?;
             Ok(places)
         };
         let buffer = Arc::clone(self.buffer);
         let give_back = move |written: &Result<Vec<u64>, StoreError>| match written {
-            Ok(places) => buffer.note_places(&taken, places),
+            Ok(places) => {
+                buffer.note_places(&taken, places);
+                buffer.reads.note_written();
+            }
             Err(error) => {
                 tracing::debug!(%error, "buffered events wait for the next flush");
+                buffer.reads.take_back(&reads);
                 buffer.take_back(&taken);
             }
         };

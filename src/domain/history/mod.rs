@@ -1,6 +1,7 @@
 //! History: every version that was ever written, and bringing states back or to another address.
 
 pub mod compare;
+pub mod consumers;
 pub mod import;
 pub mod preview;
 pub mod purge;

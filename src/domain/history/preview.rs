@@ -11,13 +11,16 @@ use crate::domain::history::History;
 use crate::domain::history::compare::{hindrance, memory_to_compare};
 use crate::domain::history::rollback::{Rollback, RollbackTarget, find};
 use crate::model::caller::Caller;
+use crate::model::clock;
 use crate::model::error_code::ErrorCode;
+use crate::model::freeze::Freeze;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::printable::Printable;
 use crate::model::state::Visibility;
 use crate::model::version::Version;
+use crate::store::{StoreError, View};
 
 pub use crate::diff::DiffReport;
 
@@ -98,18 +101,24 @@ impl History<'_> {
             Ok(wanted) => wanted.clone(),
             Err(error) => return Err(explained(&self.engine.store, error).await),
         };
-        let lock = self
-            .engine
-            .store
-            .read_inline(|view| view.lock(found.away.as_ref().unwrap_or(name)))
-            .await?;
+        let lock_and_freezes = |view: &View<'_>| {
+            let away = found.away.as_ref();
+            let lock = view.lock(away.unwrap_or(name))?;
+            let of = |name: &StateName| Ok(view.freeze(name)?.map(|freeze| (name.clone(), freeze)));
+            let both = away.into_iter().chain([name]).map(of);
+            let freezes = both.collect::<Result<Vec<_>, StoreError>>()?;
+            Ok((lock, freezes.into_iter().flatten().collect()))
+        };
+        let read = self.engine.store.read_inline(lock_and_freezes).await?;
+        let (lock, freezes): (Option<HeldLock>, Vec<(StateName, Freeze)>) = read;
         let serial = if wanted.head.encrypted {
             Some(wanted.head.serial)
         } else {
             found.highest.checked_add(1)
         };
         let is_unchanged = found.is_unchanged(ask.number);
-        let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
+        let asked = Asked { caller, name, ask };
+        let refusals = refusals(&asked, &found, &wanted, (lock.as_ref(), &freezes));
         let transferred_to = match &found.visibility {
             Visibility::Transferred(to) => Some(to.clone()),
             Visibility::Live | Visibility::Deleted => None,
@@ -216,7 +225,7 @@ fn refusals(
     asked: &Asked<'_>,
     found: &RollbackTarget,
     wanted: &Version,
-    lock: Option<&HeldLock>,
+    (lock, freezes): (Option<&HeldLock>, &[(StateName, Freeze)]),
 ) -> Vec<RollbackRefusal> {
     let Asked { caller, name, ask } = *asked;
     let may_save = authorize(caller, Permission::Save, name);
@@ -241,25 +250,38 @@ fn refusals(
             .map(RollbackRefusal::from),
     );
     refusals.extend(found.next_serial(wanted).err().map(RollbackRefusal::from));
-    refusals.extend(by_lock(caller, ask, found, lock));
+    let own = lock.filter(|held| is_own(caller, ask, found, held));
+    let frozen = freezes.iter().filter_map(|frozen| by_freeze(frozen, own));
+    let locked = by_lock(ask, lock, own.is_some());
+    refusals.extend(locked.into_iter().chain(frozen));
     refusals
 }
 
-fn by_lock(
-    caller: &Caller,
-    ask: &Rollback,
-    found: &RollbackTarget,
-    lock: Option<&HeldLock>,
+/// Whether the caller has said that a lock is theirs, and it is.
+fn is_own(caller: &Caller, ask: &Rollback, found: &RollbackTarget, held: &HeldLock) -> bool {
+    // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
+    let id = ask.lock_id.as_deref().filter(|_| found.away.is_none());
+    id.is_some_and(|id| held.is_held_by(&caller.actor, id))
+}
+
+fn by_freeze(
+    (name, freeze): &(StateName, Freeze),
+    own: Option<&HeldLock>,
 ) -> Option<RollbackRefusal> {
+    let keeps_out = freeze.keeps_out(own, clock::now());
+    keeps_out.then(|| RollbackRefusal {
+        code: ErrorCode::Locked,
+        detail: format!(
+            "{name} is {}; `statekeep state unfreeze {name}` lifts it",
+            freeze.as_lock(name).id
+        ),
+    })
+}
+
+fn by_lock(ask: &Rollback, lock: Option<&HeldLock>, is_own: bool) -> Option<RollbackRefusal> {
     let Some(held) = lock else {
         return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into());
     };
-    // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
-    let is_own = found.away.is_none()
-        && ask
-            .lock_id
-            .as_deref()
-            .is_some_and(|id| held.is_held_by(&caller.actor, id));
     let detail = format!(
         "the state is locked by the key {:?}, with the lock ID {}",
         held.holder.name, held.lock.id

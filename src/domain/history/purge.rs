@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::MIB;
-use crate::domain::access::{Acted, act_then, authorize, freeze_in_the_way, lock_in_the_way};
+use crate::domain::access::{Acted, act, act_then, authorize, freeze_in_the_way, lock_in_the_way};
 use crate::domain::approvals::second_person;
 use crate::domain::content::cache::BytesKey;
 use crate::domain::content::erasure::ErasureReport;
@@ -32,6 +32,8 @@ use crate::store::{StoreError, Touches, Tx, View};
 pub const MAX_PURGED: usize = 1_000;
 /// How many versions lose their content in one transaction.
 const VERSIONS_PER_STEP: usize = 100;
+/// How many rows of readers go in one transaction.
+const READERS_PER_STEP: usize = 1_000;
 /// After so many bytes of frames, a transaction removes no more.
 const BYTES_PER_STEP: u64 = 4 * MIB;
 /// An event names so many versions, and of more only the first, the last and their number.
@@ -128,6 +130,7 @@ impl History<'_> {
             .read(move |view| plan(view, &wanted, &asked))
             .await?;
         let plan = Arc::new(planned?);
+        self.forget_reads(caller, plan.state, &which).await?;
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();
         while so_far.looked_at < plan.versions.len() {
@@ -147,6 +150,30 @@ impl History<'_> {
             .iter()
             .for_each(|sha256| self.content.cache.forget(&BytesKey::of(name, *sha256)));
         Ok(so_far.removed)
+    }
+
+    /// Who read a state is forgotten with all of its content. With some versions goes what is known
+    /// of their outputs.
+    async fn forget_reads(
+        &self,
+        caller: &Caller,
+        state: StateId,
+        which: &Which,
+    ) -> Result<(), Error> {
+        self.events.flush().await;
+        if matches!(which, Which::All) {
+            self.events.buffer.reads.forget(state);
+        }
+        let mut gone = READERS_PER_STEP;
+        while gone == READERS_PER_STEP {
+            let which = which.clone();
+            let forget = move |tx: &Tx<'_>, _by: LiveCaller<'_>| match &which {
+                Which::All => tx.remove_reads_of(state, READERS_PER_STEP).map(Ok),
+                Which::These(versions) => tx.forget_outputs(state, versions).map(|()| Ok(0)),
+            };
+            gone = act(self.engine, caller, (Touches::NoState, 0), forget).await?;
+        }
+        Ok(())
     }
 
     async fn release_all(&self, name: &StateName, plan: &Arc<PurgePlan>) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
-use crate::domain::retention::prune::PruneRequest;
+use crate::domain::retention::asked::PruneRequest;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::retention::Moment;

@@ -2,7 +2,9 @@
 //!
 //! A plan says what would go, a report what went. The plan is pure.
 
+pub mod asked;
 pub mod by_itself;
+mod cut_off;
 pub mod holds;
 pub mod plan;
 pub mod policies;

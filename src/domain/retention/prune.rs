@@ -4,6 +4,8 @@
 //! Writers never wait long, and a run that ends half-way leaves nothing half done. Afterwards the
 //! space goes back to the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +15,8 @@ use crate::domain::access::{Acted, act};
 use crate::domain::approvals::second_person;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
+use crate::domain::retention::asked::PruneRequest;
+use crate::domain::retention::cut_off::{RunUnderWay, run_event};
 use crate::domain::retention::plan::{RetentionPlan, plan};
 use crate::domain::retention::report::{PrunePreview, PruneReport};
 use crate::model::actor::Actor;
@@ -21,7 +25,7 @@ use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::name::{BuildingBlock, StateName, Workspace};
+use crate::model::name::StateName;
 use crate::model::retention::{Policy, Removed};
 use crate::model::state::{Lookup, StateId, StateWalk};
 use crate::model::version::Version;
@@ -43,18 +47,6 @@ const WAITS_FOR_MEMORY: u32 = 10;
 const WAIT_FOR_MEMORY: Duration = Duration::from_millis(200);
 /// After so many bytes of frames, a transaction removes no more.
 const BYTES_PER_STEP: u64 = 4 * MIB;
-
-/// What is to be pruned.
-#[derive(Clone, Debug, Default)]
-pub struct PruneRequest {
-    /// By this policy; by those in force if none.
-    pub policy: Option<Policy>,
-    /// Only in this workspace. Then the policy that is given counts there even where the workspace
-    /// has one of its own.
-    pub workspace: Option<Workspace>,
-    /// Only this building block of it.
-    pub block: Option<BuildingBlock>,
-}
 
 /// One state and what is to go of it.
 struct Planned {
@@ -153,13 +145,15 @@ impl Retention<'_> {
         }
         let now = clock::now();
         let mut walk = self.begin(asked, now).await?;
+        let under_way = RunUnderWay::begin(self.engine, caller, asked);
         let before = self.content.space().await?;
         let (mut report, mut released) = (PruneReport::default(), 0);
         loop {
             let (planned, next) = self.next(&walk).await?;
             for state in planned {
                 let state = self.relying_on_what_is_readable(&walk, state).await?;
-                let removed = self.remove(caller, &state).await?;
+                let progress = (report.summary.removed, &under_way.removed);
+                let removed = self.remove(caller, &state, progress).await?;
                 report.add(&state.name, &state.plan, removed);
             }
             if next.is_none() {
@@ -174,6 +168,7 @@ impl Retention<'_> {
         }
         self.content.release_bases().await?;
         report.measure(before, self.content.give_space_back().await?);
+        under_way.end();
         // A run of the server's own that finds nothing is no event: there may be many.
         if report.summary.removed > 0 || caller.actor != Actor::server() {
             self.record_run(caller, asked, &report).await?;
@@ -296,7 +291,12 @@ impl Retention<'_> {
     }
 
     /// Removes what is planned of one state, in steps. All of them share one event.
-    async fn remove(&self, caller: &Caller, planned: &Planned) -> Result<Removed, Error> {
+    async fn remove(
+        &self,
+        caller: &Caller,
+        planned: &Planned,
+        (before, removed): (u64, &Arc<AtomicU64>),
+    ) -> Result<Removed, Error> {
         let mut numbers = planned.plan.remove.as_slice();
         let mut so_far = Removed::default();
         let mut event = None;
@@ -307,6 +307,8 @@ impl Retention<'_> {
                 numbers: numbers.iter().take(VERSIONS_PER_STEP).copied().collect(),
                 so_far,
                 event,
+                before,
+                removed_by_run: Arc::clone(removed),
             };
             let touches = Touches::State(planned.state);
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
@@ -333,15 +335,9 @@ impl Retention<'_> {
             "kept": report.summary.kept,
             "freed": report.freed,
         });
-        let workspace = asked.workspace.as_ref().map(ToString::to_string);
-        let block = asked.block.as_ref().map(ToString::to_string);
+        let asked = asked.clone();
         let record = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
-            let event = NewEvent::new(EventKind::RetentionRun, by, clock::now());
-            tx.record(&NewEvent {
-                workspace: workspace.clone(),
-                block: block.clone(),
-                ..event.detail(detail.clone())
-            })?;
+            tx.record(&run_event(by, tx, &asked).detail(detail.clone()))?;
             Ok(Ok(()))
         };
         act(self.engine, caller, (Touches::NoState, 0), record).await
@@ -356,6 +352,10 @@ struct Step {
     so_far: Removed,
     /// The place in the log of the event of the steps before.
     event: Option<u64>,
+    /// How many versions of other states the run had removed.
+    before: u64,
+    /// How many versions the run has removed.
+    removed_by_run: Arc<AtomicU64>,
 }
 
 impl Step {
@@ -367,6 +367,8 @@ impl Step {
             first: self.so_far.first.or(removed.first),
             last: removed.last.or(self.so_far.last),
         };
+        let removed_by_run = self.before + so_far.count;
+        self.removed_by_run.store(removed_by_run, Ordering::Relaxed);
         if removed.count == 0 {
             return Ok(Ok((so_far, self.event)));
         }

@@ -16,12 +16,23 @@ use crate::model::freeze::Freeze;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::printable::prints;
-use crate::store::{Touches, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// The most characters of a freeze's reason. Clients show it with the lock.
 pub const MAX_FREEZE_REASON: usize = 200;
 /// The longest freeze with an end: a year.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// What lifting a freeze came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfrozen {
+    /// The state is not frozen any more.
+    Lifted,
+    /// It was not frozen.
+    WasNotFrozen,
+    /// The row of a freeze was damaged or lost, and nothing of it is left; this is what was wrong.
+    DamagedRemoved(String),
+}
 
 impl Locks<'_> {
     /// Says whether a caller may freeze here at all, before a body is read.
@@ -62,17 +73,28 @@ impl Locks<'_> {
         act_adding(self.engine, caller, (touches, 0), freeze).await
     }
 
-    /// Lifts a freeze. Says whether there was one.
-    pub async fn unfreeze(&self, caller: &Caller, name: &StateName) -> Result<bool, Error> {
+    /// Lifts a freeze, also one whose row is damaged or lost, so that nobody knows whose it was;
+    /// then a person is to look at it.
+    pub async fn unfreeze(&self, caller: &Caller, name: &StateName) -> Result<Unfrozen, Error> {
         self.may_freeze(caller, name)?;
         let (name, touches) = (name.clone(), Touches::Address(name.clone()));
         let unfreeze = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
-            let was_frozen = tx.remove_freeze(&name)?;
-            if was_frozen {
-                let event = NewEvent::new(EventKind::StateUnfreeze, by, tx.now());
-                tx.record(&event.on(&name))?;
+            let event = NewEvent::new(EventKind::StateUnfreeze, by, tx.now()).on(&name);
+            match tx.freeze(&name) {
+                Ok(None) => Ok(Ok(Unfrozen::WasNotFrozen)),
+                Ok(Some(_)) => {
+                    tx.remove_freeze(&name)?;
+                    tx.record(&event)?;
+                    Ok(Ok(Unfrozen::Lifted))
+                }
+                Err(StoreError::BadRow(what)) => {
+                    tx.remove_damaged_freeze(&name)?;
+                    let event = event.attention(true);
+                    tx.record(&event.detail(json!({ "damaged": what })))?;
+                    Ok(Ok(Unfrozen::DamagedRemoved(what)))
+                }
+                Err(error) => Err(error),
             }
-            Ok(Ok(was_frozen))
         };
         act(self.engine, caller, (touches, 0), unfreeze).await
     }

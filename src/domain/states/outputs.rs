@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::diff::{NotComparable, OpenOutput, OutputsPlace, ShownOutput};
-use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::content::outputs::memory_for_outputs;
 use crate::domain::engine::Engine;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
@@ -19,8 +19,6 @@ use crate::model::version::Version;
 
 /// The one format that such a state can be made from.
 const FORMAT: i64 = 4;
-/// What is reserved beside outputs, however few they are, in bytes.
-const BEYOND_OUTPUTS: u64 = 16 * 1024;
 
 #[derive(Serialize)]
 struct Made<'a> {
@@ -31,15 +29,6 @@ struct Made<'a> {
     outputs: BTreeMap<String, OpenOutput<'a>>,
     resources: [(); 0],
     check_results: Option<()>,
-}
-
-/// The memory that the outputs of a state take while they are shown, and no more than there can be
-/// beside the state.
-pub(super) fn memory_for_outputs(engine: &Engine, place: &OutputsPlace, state: u64) -> u64 {
-    let beside = state.saturating_add(BEYOND_OUTPUTS);
-    let most = engine.limits.max_in_flight.saturating_sub(beside);
-    let needed = place.size().saturating_mul(SIZE_TAKEN_APART);
-    needed.saturating_add(BEYOND_OUTPUTS).min(most)
 }
 
 /// Why a caller who may only read outputs gets none of a state, if so.

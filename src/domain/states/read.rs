@@ -5,18 +5,18 @@ use std::sync::Arc;
 use crate::config::MIB;
 use crate::diff::OutputsPlace;
 use crate::domain::access::{authorize, authorize_somewhere, denied, narrow};
+use crate::domain::content::outputs::memory_for_outputs;
 use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::error::Error;
 use crate::domain::states::States;
-use crate::domain::states::outputs::{
-    list_of_outputs, memory_for_outputs, only_outputs, place_of_outputs,
-};
+use crate::domain::states::outputs::{list_of_outputs, only_outputs, place_of_outputs};
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::clock::Timestamp;
+use crate::model::consumer::WhatWasRead;
 use crate::model::digest::Digest;
 use crate::model::freeze::Freeze;
 use crate::model::lock::HeldLock;
@@ -105,13 +105,19 @@ impl States<'_> {
             .bytes_of(name, state, version, WhenFull::Wait)
             .await?;
         let mut content = StateContent::of(version, bytes, hold);
+        let what = if whole {
+            WhatWasRead::Whole
+        } else {
+            WhatWasRead::Outputs
+        };
         if !whole {
             (content.bytes, content.sha256) =
                 only_outputs(self.engine, version, content.bytes).await?;
             let size = content.bytes.as_ref().as_ref().len() as u64;
             content.hold = self.engine.hold_answer(&holder, size).await?;
         }
-        self.events.count_read(caller, name, Some(version.number));
+        self.events
+            .count_current_read(caller, (name, state), version.number, what);
         Ok(content)
     }
 
@@ -164,7 +170,8 @@ impl States<'_> {
                 .record_reveal(caller, name, number, detail)
                 .await?;
         }
-        self.events.count_read(caller, name, Some(number));
+        self.events
+            .count_current_read(caller, (name, current.0), number, WhatWasRead::Outputs);
         Ok(made)
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
+use crate::domain::states::freezes::Unfrozen;
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
@@ -50,8 +51,13 @@ pub(in crate::http) async fn unfreeze(
     on: OnState,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let removed = domain.locks().unfreeze(&on.caller, &on.name).await?;
-    Ok(reply::json(&json!({
-        "workspace": on.name.workspace, "buildingBlock": on.name.block, "removed": removed,
-    })))
+    let unfrozen = domain.locks().unfreeze(&on.caller, &on.name).await?;
+    let mut answer = json!({
+        "workspace": on.name.workspace, "buildingBlock": on.name.block,
+        "removed": unfrozen != Unfrozen::WasNotFrozen,
+    });
+    if let Unfrozen::DamagedRemoved(what) = unfrozen {
+        answer["damaged"] = what.into();
+    }
+    Ok(reply::json(&answer))
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod approvals;
 pub(super) mod backup;
+pub(super) mod consumers;
 pub(super) mod detect;
 pub(super) mod diff;
 pub(super) mod events;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::Domain;
-use crate::domain::retention::prune::PruneRequest;
+use crate::domain::retention::asked::PruneRequest;
 use crate::http::wire::caller::{Authenticated, OnState};
 use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;

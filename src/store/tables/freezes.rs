@@ -61,6 +61,14 @@ impl Tx<'_> {
         self.put_hashed(&FREEZES, key, sql, values)
     }
 
+    /// Removes all that is left of a freeze whose row is damaged or lost.
+    pub fn remove_damaged_freeze(&self, name: &StateName) -> Result<(), StoreError> {
+        self.check_address(name);
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        self.delete_hashed(&FREEZES, key)?;
+        self.strike_place(&FREEZES, key)
+    }
+
     /// Lifts the freeze of a state, and says whether there was one.
     pub fn remove_freeze(&self, name: &StateName) -> Result<bool, StoreError> {
         self.check_address(name);

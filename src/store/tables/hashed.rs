@@ -15,8 +15,9 @@ use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
-    ACKNOWLEDGEMENTS, ALL, APPROVALS, BROKEN_LOCKS, EVENT_GAPS, FREEZES, HOOKS, Hashed, KEYS,
-    LOCKS, MOVES, POLICIES, QUOTAS, SPENT_ID_TOKENS, STATES, TOKENS, TRANSFERS, TRUSTS, VERSIONS,
+    ACKNOWLEDGEMENTS, ALL, APPROVALS, BROKEN_LOCKS, CONSUMERS, EVENT_GAPS, FREEZES, HOOKS, Hashed,
+    KEYS, LOCKS, MOVES, POLICIES, QUOTAS, SPENT_ID_TOKENS, STATES, TOKENS, TRANSFERS, TRUSTS,
+    VERSIONS,
 };
 
 /// The table that lists what there is a second time.

@@ -5,6 +5,7 @@ pub(super) mod acknowledgements;
 pub(super) mod approvals;
 pub(super) mod blobs;
 pub(super) mod commits;
+pub(super) mod consumers;
 pub(super) mod copies;
 pub(super) mod event_blocks;
 pub(super) mod event_bounds;

@@ -5,6 +5,7 @@ pub mod apart;
 mod approvals;
 mod before;
 mod compacted;
+mod consumers;
 mod counted;
 mod detect;
 mod diff;

@@ -266,3 +266,37 @@ fn a_preview_of_what_cannot_be_compared_says_so_and_still_tells_the_rest() {
         (&json!(null), &json!(false), &json!(8))
     );
 }
+
+#[test]
+fn a_preview_names_the_freeze_that_would_be_in_the_way() {
+    let (server, writer) = two_versions();
+    let owner = server.key("team", "owner");
+    let freeze = format!("{}/freeze", crate::harness::state_path("team/net"));
+    writer.lock("team/net", "before").expect_status(200);
+    owner
+        .post_json(&freeze, &json!({ "reason": "audit of \u{2116} 7" }))
+        .expect_status(200);
+    let ask = |id: &str, dry_run: bool| {
+        let path = format!("{}{id}", path("team/net"));
+        writer.post_json(&path, &json!({ "version": 1, "dry_run": dry_run }))
+    };
+    // The run that held its lock before goes on to its end.
+    let own = ask("?ID=before", true).expect_status(200).json();
+    assert_eq!(codes(&own), Vec::<String>::new(), "{own}");
+    let both = ask("", true).expect_status(200).json();
+    assert_eq!(codes(&both), ["locked", "locked"], "{both}");
+    writer.unlock("team/net", "before").expect_status(200);
+    let frozen = ask("", true).expect_status(200).json();
+    assert_eq!(codes(&frozen), ["locked"], "{frozen}");
+    let detail = frozen["refused"][0]["detail"].as_str().expect("a text");
+    assert!(
+        detail.contains("team/net is frozen by owner of team until it is lifted")
+            && detail.contains("audit of")
+            && detail.contains("statekeep state unfreeze team/net"),
+        "{detail}"
+    );
+    ask("", false).expect_status(423);
+    owner.send("DELETE", &freeze, "").expect_status(200);
+    let free = ask("", true).expect_status(200).json();
+    assert_eq!(codes(&free), Vec::<String>::new(), "{free}");
+}

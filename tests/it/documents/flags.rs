@@ -31,6 +31,7 @@ const WITH_COMMON: [&str; 19] = [
     "status",
     "events",
     "find",
+    "inventory",
     "whoami",
     "login",
     "logout",

@@ -1,6 +1,7 @@
 //! Rows that are not as they were written: by an edit behind the server's back, or by a rotten bit.
 //! The server gives the true answer or says that it is damaged; it never makes one up.
 
+mod freezes;
 mod key;
 mod lists;
 mod locks;

@@ -89,6 +89,7 @@ impl Session {
             "/versions/2/resources/null_resource.a%5B0%5D",
             "/history/null_resource.a%5B0%5D",
             "/outputs",
+            "/consumers",
         ] {
             self.at(name, "GET", below, "");
         }

@@ -185,6 +185,7 @@ fn other_calls() -> Vec<(&'static str, String)> {
         ("POST", "/versions/1/hold"),
         ("DELETE", "/versions/1/hold"),
         ("GET", "/outputs"),
+        ("GET", "/consumers"),
         ("POST", "/rollback"),
         ("POST", "/restore"),
         ("POST", "/move"),

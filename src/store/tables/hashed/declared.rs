@@ -379,8 +379,31 @@ pub(in crate::store) const HOOKS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `c`. Readers are not listed a second time: one whose row is lost is seen again with
+/// the next read.
+pub(in crate::store) const CONSUMERS: Hashed = hashed!(
+    "consumers",
+    "c",
+    false,
+    ["state_id", "reader", "day"],
+    [],
+    [
+        "state_id",
+        "reader",
+        "day",
+        "reader_name",
+        "first_at",
+        "last_at",
+        "whole",
+        "outputs",
+        "version",
+        "looked_at",
+        "mark",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 17] = [
+pub(in crate::store) const ALL: [&Hashed; 18] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -398,4 +421,5 @@ pub(in crate::store) const ALL: [&Hashed; 17] = [
     &SPENT_ID_TOKENS,
     &ACKNOWLEDGEMENTS,
     &HOOKS,
+    &CONSUMERS,
 ];

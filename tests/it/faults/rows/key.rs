@@ -135,6 +135,7 @@ fn rows_of_an_older_schema_get_their_hashes_once() {
         "trusts",
         "spent_id_tokens",
         "acknowledgements",
+        "consumers",
     ];
     let without = tables
         .map(|table| format!("UPDATE {table} SET mac = NULL;"))
