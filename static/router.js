@@ -50,3 +50,18 @@ export function match(pattern, path) {
   }
   return found;
 }
+
+let moved = false;
+let seen = route.get().path;
+
+route.subscribe((next) => {
+  if (next.path !== seen) moved = true;
+  seen = next.path;
+});
+
+/** True once after each move to another view. */
+export function arrived() {
+  const was = moved;
+  moved = false;
+  return was;
+}

@@ -3,11 +3,8 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
-import { Notice } from "../components/notice.js";
-import { Time } from "../components/time.js";
-import { Asked, Frame, link, stateOf } from "./frame.js";
-import { Reveal, hides } from "./secrets.js";
-import { Value } from "./values.js";
+import { Asked, Notice, Time } from "../components/basics.js";
+import { Frame, Reveal, Value, hides, link, stateOf } from "./frame.js";
 
 const GROUPS = [
   ["removed", "Removed"],
@@ -25,7 +22,8 @@ function Change({ change }) {
   </li>`;
 }
 
-function Changes({ changes, label }) {
+/** Attributes that differ, a line for each. */
+export function Changes({ changes, label }) {
   return changes?.length > 0 && html`<ul class="changes" aria-label=${label}>
     ${changes.map((change) => html`<${Change} key=${change.path} change=${change} />`)}
   </ul>`;

@@ -67,7 +67,14 @@ fn markup_is_text_everywhere() {
         assert_eq!(visitor.run(BECAME_MARKUP), false, "{part}");
         visitor.was_quiet();
     }
-    for path in ["/#/", "/#/states", "/#/keys", "/#/events"] {
+    for path in [
+        "/#/",
+        "/#/states",
+        "/#/find?q=cloud_machine",
+        "/#/inventory",
+        "/#/keys",
+        "/#/events",
+    ] {
         visitor.open(path);
         visitor.is_soon_offered("heading", "");
         assert_eq!(visitor.run(BECAME_MARKUP), false, "{path}");
