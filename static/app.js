@@ -6,7 +6,7 @@ import { connection, tryNow } from "./api.js";
 import { href, match, route } from "./router.js";
 import { ROUTES, SECTIONS } from "./routes.js";
 import { idleEnd, may, resume, session, signOut, stayActive } from "./session.js";
-import { useSlash } from "./search.js";
+import { useSlash } from "./views/find.js";
 import { Missing, View } from "./components/basics.js";
 import { Front } from "./views/front.js";
 

@@ -79,8 +79,9 @@ export function Time({ at, id, relative = false, otherwise = "never" }) {
     onFocus=${() => show(true)}>${text}${shown && html`<span class="tip" role="tooltip">${tip()}</span>`}</time>`;
 }
 
-/** `title` is text. `crumbs` are [text, href] of what lies above, `actions` stand beside the title. */
-export function View({ title, crumbs = [], actions = null, children }) {
+/** `title` is text. `crumbs` are [text, href] of what lies above, `actions` stand beside the title. `first`
+ * refers to what takes the focus instead of the heading. */
+export function View({ title, crumbs = [], actions = null, first = null, children }) {
   const heading = useRef(null);
   useEffect(() => {
     document.title = `${title} · statekeep`;
@@ -88,7 +89,9 @@ export function View({ title, crumbs = [], actions = null, children }) {
   // The first view that is drawn after a click on a link takes the focus, so that a screen reader
   // says where it is. A reload leaves the focus where the browser puts it.
   useEffect(() => {
-    if (arrived()) heading.current?.focus();
+    const has = arrived();
+    if (first !== null) first.current?.focus();
+    else if (has) heading.current?.focus();
   }, []);
   return html`<div class="view">
     ${crumbs.length > 0 && html`<nav class="crumbs" aria-label="Above this">

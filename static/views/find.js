@@ -1,13 +1,59 @@
-// Search over the current versions of all states that the key may see. The server finds nothing
-// that it masks.
+// Search over the current versions of all states that the key may see, and what leads to it: `/`, and
+// a field on the start. The server finds nothing that it masks.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
 import { number, plural } from "../format.js";
-import { href, path, setQuery } from "../router.js";
-import { Marked, finderOf, wasWanted } from "../search.js";
+import { go, href, path, setQuery } from "../router.js";
+import { may } from "../session.js";
 import { Act, Asked, Damaged, Notice, StateLink, View } from "../components/basics.js";
+
+function onKey(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, dialog")) return;
+  const field = document.querySelector('main [aria-keyshortcuts="/"]');
+  if (field === null && !may("TFSTATE_INSPECT")) return;
+  event.preventDefault();
+  field?.focus();
+  field?.select();
+  if (field === null) go("/find");
+}
+
+/** Listens for as long as a person is signed in. */
+export function useSlash() {
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}
+
+export function SearchBox() {
+  const [text, setText] = useState("");
+  const submit = (event) => {
+    event.preventDefault();
+    if (text.trim() !== "") go("/find", { q: text.trim() });
+  };
+  return html`<form class="filters" role="search" onSubmit=${submit}>
+    <label class="field wide"><span>Find a resource, an output or a state (press / to come here)</span>
+      <input type="search" value=${text} maxlength="256" spellcheck=${false} autocomplete="off" aria-keyshortcuts="/" onInput=${(event) => setText(event.target.value)} /></label>
+    <button>Find</button>
+  </form>`;
+}
+
+const escaped = (word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** What finds any of these words in a text; null without a word. */
+function finderOf(text) {
+  const words = text.split(/\s+/).filter(Boolean).sort((one, other) => other.length - one.length);
+  return words.length === 0 ? null : new RegExp(`(${words.map(escaped).join("|")})`, "giu");
+}
+
+function Marked({ text, finder }) {
+  const parts = finder === null ? [text] : text.split(finder);
+  // What was split by stands at every second place.
+  return html`${parts.map((part, at) => (at % 2 === 1 ? html`<mark>${part}</mark>` : part))}`;
+}
 
 const PAGE = 100;
 /** A page looks at a bounded number of rows, so it may find none and still have a next one. */
@@ -104,13 +150,11 @@ export function Find({ query }) {
   const asked = { q: query.q ?? "", kind: query.kind ?? "", workspace: query.workspace ?? "" };
   const [text, setText] = useState(asked.q);
   const input = useRef(null);
+  const [isEmpty] = useState(asked.q === "");
   const timer = useRef(0);
   // Links and the way back bring other words.
   useEffect(() => setText((before) => (before.trim() === asked.q ? before : asked.q)), [asked.q]);
-  useEffect(() => {
-    if (wasWanted() || asked.q === "") input.current?.focus();
-    return () => clearTimeout(timer.current);
-  }, []);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const search = (part) => {
     clearTimeout(timer.current);
     setQuery({ ...asked, q: text.trim(), ...part });
@@ -125,7 +169,7 @@ export function Find({ query }) {
     event.preventDefault();
     search({});
   };
-  return html`<${View} title="Find">
+  return html`<${View} title="Find" first=${isEmpty ? input : null}>
     <form class="filters" role="search" onSubmit=${submit}>
       <label class="field wide"><span>Find a resource, an output or a state</span>
         <input type="search" ref=${input} value=${text} maxlength="256" spellcheck=${false} autocomplete="off" aria-keyshortcuts="/" onInput=${type} /></label>

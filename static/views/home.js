@@ -6,7 +6,7 @@ import { get, send } from "../api.js";
 import { useData, useNow } from "../data.js";
 import { dateOf, number, operation, plural, size, span } from "../format.js";
 import { href } from "../router.js";
-import { SearchBox } from "../search.js";
+import { SearchBox } from "./find.js";
 import { may, session } from "../session.js";
 import { detailText, kindName } from "../words.js";
 import { Failure, Loading, Missing, Notice, StateLink, Time, View } from "../components/basics.js";
