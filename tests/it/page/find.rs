@@ -13,8 +13,8 @@ const FIELD: &str = "Find a resource, an output or a state";
 /// WebDriver's name for the key.
 const ENTER: &str = "\u{e007}";
 
-/// Waits until the index has everything that was written.
-fn index_follows(key: &Client) {
+/// Waits until the index has everything that was told.
+pub(super) fn index_follows(key: &Client) {
     eventually("the index follows", || {
         let answer = key.get("/api/search?q=vm-grown").expect_status(200).json();
         answer["behind"] == 0 && answer["found"] != json!([])

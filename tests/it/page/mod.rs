@@ -4,8 +4,8 @@
 //! what real Chromium makes of it. `cross_origin` is about pages of others.
 //!
 //! The other files visit the page: a `visitor` reads, clicks and types by what a person sees,
-//! through the `driver`. They try `one_state`, `find`, `made_of`, `guarded`, `allowed`, `canary`,
-//! `keyboard`, `day` and `fluid`; `noticed` tries the visitor.
+//! through the `driver`. They try `views`, `one_state`, `find`, `made_of`, `guarded`, `allowed`,
+//! `canary`, `keyboard`, `day` and `fluid`; `noticed` tries the visitor.
 
 mod allowed;
 mod browser;
@@ -25,6 +25,7 @@ mod one_state;
 mod shown;
 mod story;
 mod stub;
+mod views;
 mod visitor;
 
 use std::path::{Path, PathBuf};
