@@ -5,7 +5,7 @@
 //   done, and the error says so.
 // - Errors are `ApiError` with a sentence for people in `message`.
 
-import { createStore } from "./store.js";
+import { createStore } from "./data.js";
 
 const PATIENCE_MS = 60_000;
 const LONGEST_PAUSE_S = 15;

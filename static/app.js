@@ -1,32 +1,13 @@
 // The page that people open first: it shows what the API says, and does what the API offers.
-//
-// How it is laid out
-// - `api.js` asks the server, `session.js` holds the token, `router.js` reads the address,
-//   `data.js` keeps a view's data fresh, `format.js` writes times and sizes.
-// - `views/` has one file for each view, `components/` has what several views use.
-// - There is no build step: the browser loads these files as they are. `vendor/` has the one
-//   library, Preact with htm.
-//
-// How a view is added
-// 1. Write `views/NAME.js`. It exports a component, which gets the parameters of its path and
-//    `query`, and draws a `View` (components/view.js) with its title.
-// 2. Name it in `routes.js`: its path, and the permission that it needs, if there is one.
-// 3. Name its file in `index.html` under `modulepreload`. A test compares the list.
-// 4. Rules of style stand in `style.css`, or in a sheet of its own that `index.html` names.
-//
-// What holds everywhere
-// - What strangers wrote is text: `html` escapes it. Nothing here makes markup of a text.
-// - The policy forbids inline scripts and styles. `style=${{ width }}` with an object is allowed.
-// - Links are made by `href(path("states", workspace, buildingBlock))`, so that back works.
-// - What the key may not do is not offered: `may("TFSTATE_SAVE")`, else `Missing` says why.
+// CONTRIBUTING.md says how the page is laid out, and how a view is added.
 
 import { html, render, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { connection, tryNow } from "./api.js";
 import { href, match, route } from "./router.js";
 import { ROUTES, SECTIONS } from "./routes.js";
 import { idleEnd, may, resume, session, signOut, stayActive } from "./session.js";
-import { Missing } from "./components/notice.js";
-import { View } from "./components/view.js";
+import { useSlash } from "./views/find.js";
+import { Missing, View } from "./components/basics.js";
 import { Front } from "./views/front.js";
 
 function Lost() {
@@ -82,6 +63,7 @@ function Current({ at }) {
 function SignedIn({ who }) {
   const at = route.use();
   const main = useRef(null);
+  useSlash();
   const skip = (event) => {
     event.preventDefault();
     main.current.focus();

@@ -1,7 +1,33 @@
-// What a view asks the server, and asks again.
+// What views look at: values that draw them again when they change, and what a view asks the server,
+// and asks again.
 
 import { useEffect, useRef, useState } from "./vendor/preact-htm.js";
-import { createStore } from "./store.js";
+
+export function createStore(first) {
+  let value = first;
+  const listeners = new Set();
+  const store = {
+    get: () => value,
+    set(next) {
+      if (Object.is(next, value)) return;
+      value = next;
+      for (const listener of [...listeners]) listener(value);
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    use() {
+      const [seen, see] = useState(value);
+      useEffect(() => {
+        see(value);
+        return store.subscribe(see);
+      }, []);
+      return seen;
+    },
+  };
+  return store;
+}
 
 /**
  * Loads with `load(signal)` whenever `deps` change, and every so many milliseconds while the page is

@@ -2,7 +2,7 @@
 // with the state's address that it may have meant, so it has none to give to a page, and what
 // stands behind `#` reaches neither the server nor a proxy's log.
 
-import { createStore } from "./store.js";
+import { createStore } from "./data.js";
 
 function read() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?", 2);
@@ -12,7 +12,13 @@ function read() {
 /** {path, query} of where the reader is. */
 export const route = createStore(read());
 
-addEventListener("hashchange", () => route.set(read()));
+let moved = false;
+
+addEventListener("hashchange", () => {
+  const next = read();
+  moved ||= next.path !== route.get().path;
+  route.set(next);
+});
 
 /** The link to a path. Parts of it are encoded by `path`. */
 export function href(to, query = {}) {
@@ -49,4 +55,11 @@ export function match(pattern, path) {
     } else if (part !== given[at]) return null;
   }
   return found;
+}
+
+/** True once after each move to another view. */
+export function arrived() {
+  const was = moved;
+  moved = false;
+  return was;
 }

@@ -1,8 +1,11 @@
 // Which view stands at which path.
 
 import { Home } from "./views/home.js";
+import { Find } from "./views/find.js";
 import { States } from "./views/states.js";
+import { Inventory } from "./views/inventory.js";
 import { Keys } from "./views/keys.js";
+import { Trust, Trusts } from "./views/trusts.js";
 import { Events } from "./views/events.js";
 import { State } from "./views/state.js";
 import { Compare } from "./state/compare.js";
@@ -16,7 +19,10 @@ import { Use } from "./state/use.js";
 export const SECTIONS = [
   { path: "/", name: "Home" },
   { path: "/states", name: "States" },
+  { path: "/find", name: "Find" },
+  { path: "/inventory", name: "Inventory" },
   { path: "/keys", name: "Keys" },
+  { path: "/trusts", name: "Trusts" },
   { path: "/events", name: "Events" },
 ];
 
@@ -26,6 +32,8 @@ const HISTORY = { needs: "TFSTATE_INSPECT", to: "see the history of states" };
 /** The first pattern that fits counts. `needs` is a permission, `to` what is not possible without it. */
 export const ROUTES = [
   { pattern: "/", view: Home },
+  { pattern: "/find", view: Find, needs: "TFSTATE_INSPECT", to: "search" },
+  { pattern: "/inventory", view: Inventory, needs: "TFSTATE_INSPECT", to: "see the inventory" },
   { pattern: "/states", view: States, needs: "TFSTATE_INSPECT", to: "list states" },
   { pattern: "/states/:workspace/:buildingBlock", view: State },
   { pattern: "/states/:workspace/:buildingBlock/outputs", view: Outputs, needs: "TFSTATE_OUTPUTS", to: "see outputs" },
@@ -36,5 +44,7 @@ export const ROUTES = [
   { pattern: "/states/:workspace/:buildingBlock/compare/:to/:from", view: Compare, ...HISTORY },
   { pattern: "/states/:workspace/:buildingBlock/rollback/:to", view: Rollback, needs: "TFSTATE_LIST", to: "see what a rollback would do" },
   { pattern: "/keys", view: Keys, needs: "ADM_APIKEY_LIST", to: "list keys" },
+  { pattern: "/trusts", view: Trusts, needs: "ADM_APIKEY_LIST", to: "list trusts" },
+  { pattern: "/trusts/:id", view: Trust, needs: "ADM_APIKEY_LIST", to: "show trusts" },
   { pattern: "/events", view: Events, needs: "EVENTLOG_LIST", to: "read the event log" },
 ];

@@ -2,7 +2,7 @@
 // lives in this tab alone, lasts 15 minutes, and is extended while a person works.
 
 import { ApiError, get, send, useToken } from "./api.js";
-import { createStore } from "./store.js";
+import { createStore } from "./data.js";
 
 const STORED_AS = "statekeep.session";
 const LIFE_S = 900;

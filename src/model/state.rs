@@ -124,6 +124,8 @@ pub struct StateFilter {
     pub deleted: bool,
     /// Only those whose lock is held.
     pub locked: bool,
+    /// Only those that are frozen.
+    pub frozen: bool,
     /// After this name.
     pub after: Option<StateName>,
     /// At most so many.

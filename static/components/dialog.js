@@ -2,7 +2,7 @@
 // focus back.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
-import { Failure } from "./notice.js";
+import { Failure } from "./basics.js";
 
 let dialogs = 0;
 

@@ -4,7 +4,7 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { getResponse, send } from "../api.js";
 import { may } from "../session.js";
 import { Confirm } from "../components/dialog.js";
-import { Failure, Missing } from "../components/notice.js";
+import { Act, Missing } from "../components/basics.js";
 
 /** Saves the bytes of an answer as a file. */
 async function save(path, name) {
@@ -13,17 +13,6 @@ async function save(path, name) {
   const link = Object.assign(document.createElement("a"), { href: address, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-}
-
-/** A button that acts at once, and shows why it could not. */
-function Act({ label, act }) {
-  const [{ busy, error }, setState] = useState({ busy: false, error: null });
-  const run = async () => {
-    setState({ busy: true, error: null });
-    const failure = await act().then(() => null, (reason) => reason);
-    setState({ busy: false, error: failure });
-  };
-  return html`<button type="button" disabled=${busy} onClick=${run}>${label}</button><${Failure} error=${error} />`;
 }
 
 /** Saves the exact bytes of a version; of the current one if no number is given. */

@@ -3,11 +3,8 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
-import { Notice } from "../components/notice.js";
-import { Time } from "../components/time.js";
-import { Asked, Frame, link, stateOf } from "./frame.js";
-import { Reveal, hides } from "./secrets.js";
-import { Value } from "./values.js";
+import { Asked, Notice, Time } from "../components/basics.js";
+import { Frame, Reveal, Value, hides, link, stateOf } from "./frame.js";
 
 const GROUPS = [
   ["removed", "Removed"],
@@ -25,15 +22,17 @@ function Change({ change }) {
   </li>`;
 }
 
-function Changes({ changes, label }) {
+/** Attributes that differ, a line for each. */
+export function Changes({ changes, label }) {
   return changes?.length > 0 && html`<ul class="changes" aria-label=${label}>
     ${changes.map((change) => html`<${Change} key=${change.path} change=${change} />`)}
   </ul>`;
 }
 
-function Resource({ one }) {
+function Resource({ one, at }) {
+  const address = html`<code class="address">${one.address}</code>`;
   return html`<li class=${`resource ${one.action}`}>
-    <p><code class="address">${one.address}</code>
+    <p>${at ? html`<a href=${at(one)}>${address}</a>` : address}
       ${one.previous_address && html` <span class="soft">was at <code>${one.previous_address}</code></span>`}
       ${one.deposed && html` <span class="tag">deposed <code>${one.deposed}</code></span>`}
       ${one.id && html` <span class="soft">id <code>${one.id}</code></span>`}</p>
@@ -42,12 +41,12 @@ function Resource({ one }) {
   </li>`;
 }
 
-function Group({ action, title, resources }) {
+function Group({ action, title, resources, at }) {
   const rows = resources.filter((one) => one.action === action);
   if (rows.length === 0) return null;
   return html`<section class=${`card group ${action}`}>
     <h2>${title} <span class="soft">${rows.length}</span></h2>
-    <ul>${rows.map((one) => html`<${Resource} key=${`${one.address} ${one.deposed}`} one=${one} />`)}</ul>
+    <ul>${rows.map((one) => html`<${Resource} key=${`${one.address} ${one.deposed}`} one=${one} at=${at} />`)}</ul>
   </section>`;
 }
 
@@ -59,13 +58,16 @@ function Outputs({ outputs }) {
   </section>`;
 }
 
-/** A comparison as the server tells it. Also the middle of a preview of a rollback. */
-export function Diff({ diff }) {
+/**
+ * A comparison as the server tells it. Also the middle of a preview of a rollback. `at(one)` is the
+ * link to a resource, where there is one.
+ */
+export function Diff({ diff, at = null }) {
   const { counts, resources, outputs, terraform_version: program } = diff;
   const none = resources.length === 0 && outputs.length === 0 && !program;
   return html`<div class="diff"><p>${counts.removed} removed, ${counts.moved} moved, ${counts.changed - counts.moved} changed, ${counts.added} added</p>
     ${none && html`<p>Nothing differs in meaning: at most order, spaces or the serial.</p>`}
-    ${GROUPS.map(([action, title]) => html`<${Group} key=${action} action=${action} title=${title} resources=${resources} />`)}
+    ${GROUPS.map(([action, title]) => html`<${Group} key=${action} action=${action} title=${title} resources=${resources} at=${at} />`)}
     <${Outputs} outputs=${outputs} />
     ${program && html`<${Changes} changes=${[program]} label="Program" />`}
     ${diff.truncated && html`<${Notice} kind="warn">The list is cut off here, the counts are whole. Download both versions to see the rest.<//>`}</div>`;
@@ -81,11 +83,12 @@ function Between({ from, to, state }) {
 }
 
 function Told({ told, state, clear, onReveal }) {
-  const { diff, not_compared: why } = told;
+  const { diff, not_compared: why, from, to } = told;
+  const at = ({ action, address }) => link(state, "resources", (action === "removed" ? from : to).number, address);
   return html`<${Between} from=${told.from} to=${told.to} state=${state} />
     ${told.from_reason === "deleted" && html`<${Notice}>The state had been deleted before, so everything was added.<//>`}
     ${why && html`<${Notice}>${why.detail}<//>`}
-    ${diff && html`<${Diff} diff=${diff} />`}
+    ${diff && html`<${Diff} diff=${diff} at=${at} />`}
     ${diff && (clear || hidesSome(diff)) && html`<${Reveal} clear=${clear} onReveal=${onReveal} />`}`;
 }
 

@@ -5,12 +5,10 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
 import { plural, size } from "../format.js";
-import { Failure } from "../components/notice.js";
-import { Time } from "../components/time.js";
+import { Act, Asked, Failure, Time } from "../components/basics.js";
 import { may } from "../session.js";
 import { Download, Hold } from "./acts.js";
-import { Asked, link } from "./frame.js";
-import { Counts } from "./values.js";
+import { Counts, link } from "./frame.js";
 
 const PAGE = 50;
 
@@ -37,7 +35,8 @@ function Chips({ row }) {
     ${row.purged && html`<span class="tag bad">purged</span>`}`;
 }
 
-function Who({ row }) {
+/** Who made a version: the key, and who its lock says. */
+export function Who({ row }) {
   return html`${row.created_by.name}${row.lock?.who && html` <span class="soft">(${row.lock.who})</span>`}`;
 }
 
@@ -131,24 +130,16 @@ function usePick(state) {
   return [picked, pick];
 }
 
-function Older({ state, next, onPage }) {
-  const [{ busy, error }, setState] = useState({ busy: false, error: null });
-  const ask = async () => {
-    setState({ busy: true, error: null });
-    const query = { intermediate: false, limit: PAGE, before: next };
-    const failure = await get(`${state.api}/versions`, query).then(onPage, (reason) => reason);
-    setState({ busy: false, error: failure ?? null });
-  };
-  return html`<p><button type="button" disabled=${busy} onClick=${ask}>Older versions</button></p><${Failure} error=${error} />`;
-}
-
 function Pages({ first, ...rest }) {
   const [older, setOlder] = useState({ versions: [], next: first.next });
   const rows = [...first.versions, ...older.versions];
-  const onPage = (page) => setOlder({ versions: [...older.versions, ...page.versions], next: page.next });
+  const more = async () => {
+    const page = await get(`${rest.state.api}/versions`, { intermediate: false, limit: PAGE, before: older.next });
+    setOlder({ versions: [...older.versions, ...page.versions], next: page.next });
+  };
   if (rows.length === 0) return html`<p>No version was written yet.</p>`;
   return html`<${Rows} rows=${rows} next=${older.next} ...${rest} />
-    ${older.next !== null && html`<${Older} state=${rest.state} next=${older.next} onPage=${onPage} />`}`;
+    ${older.next !== null && html`<p><${Act} label="Older versions" act=${more} /></p>`}`;
 }
 
 /** The versions of a state, page by page. */

@@ -1,13 +1,12 @@
-// The lock, told in full, and how it is broken: by quoting the lock that is shown, so that one
-// that somebody took meanwhile stays.
+// The lock, told in full, and how it is broken: by quoting the lock that is shown, so that one that
+// somebody took meanwhile stays. Beside it the freeze: who froze the state, until when and why.
 
 import { html, useState } from "../vendor/preact-htm.js";
 import { ApiError, send } from "../api.js";
 import { plural } from "../format.js";
 import { may } from "../session.js";
+import { Missing, Time } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
-import { Missing } from "../components/notice.js";
-import { Time } from "../components/time.js";
 
 /** What Terraform sends, in its order. Anything else that a holder sent is shown behind it. */
 const TOLD = ["Operation", "Who", "Info", "ID", "Version", "Path", "Created"];
@@ -74,5 +73,75 @@ export function Lock({ state, held, onDone }) {
     ${held !== null && (may("TFSTATE_UNLOCK")
       ? html`<${Break} key=${held.lock.ID} state=${state} held=${held} onDone=${onDone} />`
       : html`<${Missing} permission="TFSTATE_UNLOCK" to="break another key's lock" />`)}
+  </section>`;
+}
+
+const MOST_DAYS = 366;
+const two = (number) => String(number).padStart(2, "0");
+
+/** What a field for a moment in the reader's time takes. */
+function local(date) {
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+function FreezeForm({ state, onClose, onDone }) {
+  const [{ reason, until }, setForm] = useState({ reason: "", until: "" });
+  const act = async () => {
+    const body = { reason: reason.trim() };
+    if (until !== "") body.until = new Date(until).toISOString();
+    await send("POST", `${state.api}/freeze`, { body });
+    onDone("The state is frozen. Nothing changes it now.");
+  };
+  const now = Date.now();
+  return html`<${Confirm} title="Freeze the state" action="Freeze it" danger=${false} act=${act} onClose=${onClose}>
+    <p>Writes, locks, rollbacks, deletes and moves are refused, and clients show who froze it and why.
+      Reads and plans go on, and so does an apply that holds the lock already.</p>
+    <label class="field"><span>Why it is frozen</span>
+      <input required maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setForm({ reason: event.target.value, until })} /></label>
+    <label class="field"><span>Until, in your time (empty: until it is lifted)</span>
+      <input type="datetime-local" min=${local(new Date(now))} max=${local(new Date(now + MOST_DAYS * 86_400_000))} value=${until}
+        onInput=${(event) => setForm({ reason, until: event.target.value })} /></label>
+  <//>`;
+}
+
+/** The button that lifts a freeze. */
+export function Lift({ state, frozen, onDone }) {
+  const [open, setOpen] = useState(false);
+  const act = async () => {
+    await send("DELETE", `${state.api}/freeze`);
+    onDone("The freeze is lifted.");
+  };
+  return html`<button type="button" onClick=${() => setOpen(true)}>Lift the freeze…</button>
+    ${open && html`<${Confirm} title=${`Lift the freeze of ${state.name}`} action="Lift it" danger=${false} act=${act} onClose=${() => setOpen(false)}>
+      <p><b>${frozen.frozen_by.name}</b> froze it: ${frozen.reason}. From then on clients may change it again.</p>
+    <//>`}`;
+}
+
+function FreezeFacts({ frozen }) {
+  return html`<dl class="facts">
+    <${Fact} name="Why">${frozen.reason}<//>
+    <${Fact} name="By">${frozen.frozen_by.name}<//>
+    <${Fact} name="Since"><${Time} at=${frozen.frozen_at} /><//>
+    <${Fact} name="Until"><${Time} at=${frozen.until} otherwise="it is lifted" /><//>
+  </dl>`;
+}
+
+function FreezeOrLift({ state, frozen, onDone }) {
+  const [open, setOpen] = useState(false);
+  if (!may("TFSTATE_FREEZE")) {
+    return html`<${Missing} permission="TFSTATE_FREEZE" to=${frozen ? "lift the freeze" : "freeze the state"} />`;
+  }
+  if (frozen) return html`<${Lift} state=${state} frozen=${frozen} onDone=${onDone} />`;
+  return html`<button type="button" onClick=${() => setOpen(true)}>Freeze the state…</button>
+    ${open && html`<${FreezeForm} state=${state} onDone=${onDone} onClose=${() => setOpen(false)} />`}`;
+}
+
+/** `frozen` is the freeze that holds now, or null. */
+export function Freeze({ state, frozen, onDone }) {
+  return html`<section class=${`card part ${frozen ? "held" : ""}`} aria-labelledby="freeze-title">
+    <h2 id="freeze-title">Freeze</h2>
+    ${frozen ? html`<p>The state is frozen: nothing changes it.</p><${FreezeFacts} frozen=${frozen} />` : html`<p>The state is not frozen.</p>`}
+    <${FreezeOrLift} state=${state} frozen=${frozen} onDone=${onDone} />
   </section>`;
 }

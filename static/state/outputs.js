@@ -3,10 +3,8 @@
 import { html, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
-import { Notice } from "../components/notice.js";
-import { Asked, Frame, stateOf } from "./frame.js";
-import { Reveal, hides } from "./secrets.js";
-import { Value } from "./values.js";
+import { Asked, Notice, Table } from "../components/basics.js";
+import { Frame, Reveal, Value, hides, stateOf } from "./frame.js";
 
 function Row({ name, output }) {
   return html`<tr>
@@ -17,20 +15,18 @@ function Row({ name, output }) {
   </tr>`;
 }
 
-function Table({ outputs }) {
+function All({ outputs }) {
   const names = Object.keys(outputs);
   if (names.length === 0) return html`<p>This version has no outputs.</p>`;
-  return html`<table class="table">
-    <thead><tr><th scope="col">Output</th><th scope="col">Value</th><th scope="col">Type</th></tr></thead>
-    <tbody>${names.map((name) => html`<${Row} key=${name} name=${name} output=${outputs[name]} />`)}</tbody>
-  </table>`;
+  return html`<${Table} heads=${["Output", "Value", "Type"]}>
+    ${names.map((name) => html`<${Row} key=${name} name=${name} output=${outputs[name]} />`)}<//>`;
 }
 
 function Shown({ answer, clear, onReveal }) {
   const { outputs, not_shown: why, version } = answer;
   if (outputs === null) return html`<${Notice}>${why.detail}<//>`;
   return html`<p class="soft">Of version ${version}, which is current.</p>
-    <${Table} outputs=${outputs} />
+    <${All} outputs=${outputs} />
     ${(clear || hides(Object.values(outputs))) && html`<${Reveal} clear=${clear} onReveal=${onReveal} />`}`;
 }
 

@@ -5,8 +5,8 @@ import { get } from "../api.js";
 import { useData } from "../data.js";
 import { plural } from "../format.js";
 import { setQuery } from "../router.js";
-import { Failure, Notice } from "../components/notice.js";
-import { Asked, Frame, link, stateOf } from "./frame.js";
+import { Act, Asked, Notice } from "../components/basics.js";
+import { Frame, link, stateOf } from "./frame.js";
 
 const PAGE = 500;
 
@@ -40,25 +40,18 @@ function Module({ module, rows, state, version }) {
   </section>`;
 }
 
-function More({ ask, next, onPage }) {
-  const [{ busy, error }, setState] = useState({ busy: false, error: null });
-  const more = async () => {
-    setState({ busy: true, error: null });
-    const failure = await ask(next).then(onPage, (reason) => reason);
-    setState({ busy: false, error: failure ?? null });
-  };
-  return html`<p><button type="button" disabled=${busy} onClick=${more}>More resources</button></p><${Failure} error=${error} />`;
-}
-
 function Pages({ first, ask, state }) {
   const [later, setLater] = useState({ rows: [], next: first.next });
   const { version } = first;
   if (first.resources === null) return html`<${Notice}>${first.not_shown.detail}<//>`;
   const rows = [...first.resources, ...later.rows];
-  const onPage = (page) => setLater({ rows: [...later.rows, ...page.resources], next: page.next });
+  const more = async () => {
+    const page = await ask(later.next);
+    setLater({ rows: [...later.rows, ...page.resources], next: page.next });
+  };
   return html`<p class="soft" role="status">${plural(rows.length, "resource")} of version ${version}${later.next ? ", and more" : ""}.</p>
     ${grouped(rows, "module").map(([module, some]) => html`<${Module} key=${module} module=${module} rows=${some} state=${state} version=${version} />`)}
-    ${later.next && html`<${More} ask=${ask} next=${later.next} onPage=${onPage} />`}`;
+    ${later.next && html`<p><${Act} label="More resources" act=${more} /></p>`}`;
 }
 
 function Filter({ prefix }) {
@@ -69,7 +62,7 @@ function Filter({ prefix }) {
   };
   return html`<form class="filters" role="search" onSubmit=${submit}>
     <label class="field"><span>Addresses that begin with</span>
-      <input type="search" value=${text} spellcheck=${false} autocomplete="off" onInput=${(event) => setText(event.target.value)} /></label>
+      <input type="search" value=${text} spellcheck=${false} autocomplete="off" aria-keyshortcuts="/" onInput=${(event) => setText(event.target.value)} /></label>
     <button>Show</button>
   </form>`;
 }

@@ -7,10 +7,9 @@ import { ApiError, send } from "../api.js";
 import { useData } from "../data.js";
 import { may } from "../session.js";
 import { Confirm } from "../components/dialog.js";
-import { Missing, Notice } from "../components/notice.js";
-import { Time } from "../components/time.js";
+import { Asked, Missing, Notice, Time } from "../components/basics.js";
 import { Diff } from "./compare.js";
-import { Asked, Frame, link, stateOf } from "./frame.js";
+import { Frame, link, stateOf } from "./frame.js";
 
 /** The refusal that a person may set aside. */
 const REGRESSION = "encrypted";

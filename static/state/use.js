@@ -1,7 +1,7 @@
 // What a module says to keep its state here.
 
 import { html } from "../vendor/preact-htm.js";
-import { Copy } from "../components/copy.js";
+import { Copy } from "../components/basics.js";
 import { Frame, stateOf } from "./frame.js";
 
 function block(address) {

@@ -6,10 +6,7 @@ import { plural } from "../format.js";
 import { setQuery } from "../router.js";
 import { session } from "../session.js";
 import { FAMILIES, detailText, kindName } from "../words.js";
-import { Failure, Loading, Notice } from "../components/notice.js";
-import { StateLink } from "../components/state_link.js";
-import { Time } from "../components/time.js";
-import { View } from "../components/view.js";
+import { Failure, Loading, Notice, StateLink, Table, Time, View } from "../components/basics.js";
 
 const PAGE = 50;
 const FOLLOW_MS = 5_000;
@@ -126,10 +123,8 @@ export function Events({ query }) {
     <p class="hidden" role="status">${came > 0 ? plural(came, "new event") : ""}</p>
     ${events === null && html`<${Loading} what="Reading the log" />`}
     ${events?.length === 0 && !error && html`<${Notice}>No event fits.<//>`}
-    ${events?.length > 0 && html`<table class="table">
-      <thead><tr>${["When", "What", "By", "State", "Detail"].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-      <tbody>${events.map((event) => html`<${Row} key=${event.seq} event=${event} />`)}</tbody>
-    </table>`}
+    ${events?.length > 0 && html`<${Table} heads=${["When", "What", "By", "State", "Detail"]}>
+      ${events.map((event) => html`<${Row} key=${event.seq} event=${event} />`)}<//>`}
     ${next !== null && events !== null && html`<p><button type="button" onClick=${older}>Older events</button></p>`}
   <//>`;
 }

@@ -3,8 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact-htm.js";
 import { ending, signIn } from "../session.js";
 import { dateOf, longSpan, utcTime } from "../format.js";
-import { Time } from "../components/time.js";
-import { Failure, Notice } from "../components/notice.js";
+import { Failure, Notice, Time } from "../components/basics.js";
 
 const EVERY_MS = 15_000;
 const PATIENCE_MS = 10_000;

@@ -1,17 +1,112 @@
-// What needs a person now: one line each, with one action.
+// What needs a person now: one line each, with one action. Problems, locks, freezes, acts that wait
+// for a second person, and events to look at.
 
 import { html, useState } from "../vendor/preact-htm.js";
 import { get, send } from "../api.js";
 import { useData, useNow } from "../data.js";
 import { dateOf, number, operation, plural, size, span } from "../format.js";
 import { href } from "../router.js";
-import { may } from "../session.js";
-import { kindName } from "../words.js";
+import { SearchBox } from "./find.js";
+import { may, session } from "../session.js";
+import { detailText, kindName } from "../words.js";
+import { Failure, Loading, Missing, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
-import { Failure, Loading, Missing, Notice } from "../components/notice.js";
-import { StateLink } from "../components/state_link.js";
-import { Time } from "../components/time.js";
-import { View } from "../components/view.js";
+import { stateOf } from "../state/frame.js";
+import { Lift } from "../state/lock.js";
+
+/** `level` is warn, bad or nothing. `what` is read first, `more` says it in full. */
+function Line({ level = "", what, more = null, action = null }) {
+  return html`<li class=${level}><div class="what">${what}${more && html` <span class="more">${more}</span>`}</div>${action}</li>`;
+}
+
+/** `children` is a list of lines; `empty` stands where there are none. */
+function Section({ title, note = null, empty, children }) {
+  const id = `section-${title.toLowerCase().replaceAll(" ", "-")}`;
+  return html`<section aria-labelledby=${id}><h2 id=${id}>${title}</h2>
+    ${children.length > 0 ? html`<ul class="todo">${children}</ul>` : html`<p class="soft">${empty}</p>`}${note}
+  </section>`;
+}
+
+const MOST = 100;
+
+/** The frozen states; the first of them if they are many. */
+async function frozenStates(signal) {
+  const query = { frozen: true, limit: MOST, fields: "workspace,buildingBlock,frozen" };
+  return get("api/terraform/state", query, { signal });
+}
+
+function Frozen({ row, reload }) {
+  const { frozen } = row;
+  const action = may("TFSTATE_FREEZE")
+    ? html`<${Lift} state=${stateOf(row)} frozen=${frozen} onDone=${reload} />`
+    : html`<a class="button" href=${href(`/states/${row.workspace}/${row.buildingBlock}`)}>Look</a>`;
+  return html`<${Line} what=${html`<b><${StateLink} state=${row} /></b> is frozen: ${frozen.reason}`}
+    more=${html`by ${frozen.frozen_by.name} <${Time} at=${frozen.frozen_at} relative />, ${frozen.until ? html`ends <${Time} at=${frozen.until} relative />` : "until it is lifted"}`}
+    action=${action} />`;
+}
+
+function Freezes({ frozen, reload }) {
+  const note = frozen.next && html`<p><a href=${href("/states", { show: "frozen" })}>All frozen states</a></p>`;
+  return html`<${Section} title="Freezes" empty="No state is frozen." note=${note}>
+    ${frozen.states.map((row) => html`<${Frozen} key=${`${row.workspace}/${row.buildingBlock}`} row=${row} reload=${reload} />`)}
+  <//>`;
+}
+
+/** Each act in words, and what a key needs to approve it. */
+const ACTS = {
+  purge: ["purge content", "ADM_TFSTATE_PURGE"],
+  prune: ["prune versions", "ADM_OPERATE"],
+  policy: ["set or remove a policy", "ADM_OPERATE"],
+  "admin-key": ["make a key or a trust for all workspaces", "ADM_APIKEY_SAVE"],
+};
+
+function Act({ label, title, action, method, approval, words, danger, reload, children }) {
+  const [open, setOpen] = useState(false);
+  const act = async () => {
+    await send(method, `api/approvals/${encodeURIComponent(approval.id)}`);
+    reload();
+  };
+  return html`<button type="button" onClick=${() => setOpen(true)}>${label}<span class="hidden"> request ${approval.id}</span></button>
+    ${open && html`<${Confirm} title=${title} action=${action} danger=${danger} act=${act} onClose=${() => setOpen(false)}>
+      <p><b>${approval.asked_by.name}</b> asks to ${words}:</p>
+      <p class="asked"><code>${detailText(approval.what)}</code></p>
+      ${children}
+    <//>`}`;
+}
+
+function Acts({ approval, words, needs, own, reload }) {
+  const rest = { approval, words, reload };
+  if (own) {
+    return html`<${Act} ...${rest} label="Take back…" title="Take the request back" action="Take it back" method="DELETE" danger=${false}>
+      <p>It is not done unless you ask again.</p><//>`;
+  }
+  if (!may(needs)) return html`<${Missing} permission=${needs} to="approve it" />`;
+  return html`<span class="buttons">
+    ${!approval.approved_by && html`<${Act} ...${rest} label="Approve…" title="Approve this act" action="Approve it" method="POST" danger=${true}>
+      <p>The key that asked may then do just this, once, within an hour. It may be impossible to undo.</p><//>`}
+    <${Act} ...${rest} label="Refuse…" title="Refuse this act" action="Refuse it" method="DELETE" danger=${false}>
+      <p>It is not done. The key that asked may ask again.</p><//>
+  </span>`;
+}
+
+function Approval({ approval, reload }) {
+  const [words, needs] = ACTS[approval.act] ?? [String(approval.act), "ADM_OPERATE"];
+  const { asked_by: by, approved_by: given } = approval;
+  const own = by.id === session.get()?.who.key?.id;
+  const state = given
+    ? html`approved by ${given.name}; ${own ? "send it again" : `${by.name} has to send it again`}, it ends <${Time} at=${approval.ends_at} relative />`
+    : html`${own ? "waits for another key" : "waits for you or another key"}, it ends <${Time} at=${approval.ends_at} relative />`;
+  return html`<${Line} level=${given || own ? "" : "warn"}
+    what=${html`<b>${by.name}</b> asks to ${words}: <code>${detailText(approval.what)}</code>`}
+    more=${html`<${Time} at=${approval.asked_at} relative />, ${state}`}
+    action=${html`<${Acts} approval=${approval} words=${words} needs=${needs} own=${own} reload=${reload} />`} />`;
+}
+
+function Approvals({ approvals, reload }) {
+  return html`<${Section} title="Approvals" empty="No act waits for a second person.">
+    ${approvals.map((approval) => html`<${Approval} key=${approval.id} approval=${approval} reload=${reload} />`)}
+  <//>`;
+}
 
 const EVERY_MS = 15_000;
 const LOCKS = 100;
@@ -45,10 +140,6 @@ const PROBLEM_LINKS = {
   damaged_versions: ["Look at the log", href("/events", { kind: "version.damaged" })],
   damaged_rows: ["Look at the log", href("/events", { kind: "row.damaged" })],
 };
-
-function Line({ level = "", what, more = null, action = null }) {
-  return html`<li class=${level}><div class="what">${what}${more && html` <span class="more">${more}</span>`}</div>${action}</li>`;
-}
 
 function Problem({ problem, reload }) {
   const [asks, ask] = useState(false);
@@ -115,15 +206,17 @@ function Attention({ event, reload }) {
 /** Everything that there is to do, as far as the key may see it. */
 async function look(signal) {
   const since = new Date(Date.now() - EVENT_DAYS * 86_400_000).toISOString();
-  const [health, locked, events, status] = await Promise.all([
+  const [health, locked, events, status, frozen, { approvals }] = await Promise.all([
     get("readyz", {}, { signal, accept: [503] }),
     may("TFSTATE_INSPECT") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
     may("EVENTLOG_LIST") && get("api/events", { attention: true, acknowledged: false, since, limit: EVENTS }, { signal }),
     may("ADM_STATUS") && get("api/status", {}, { signal }),
+    may("TFSTATE_INSPECT") && frozenStates(signal),
+    get("api/approvals", {}, { signal }),
   ]);
   const locks = locked ? locked.states.filter((state) => state.lock) : [];
   locks.sort((one, other) => String(one.lock.locked_at).localeCompare(String(other.lock.locked_at)));
-  return { health, locks, moreLocks: Boolean(locked?.next), events: events?.events ?? [], moreEvents: Boolean(events?.next), status };
+  return { health, locks, moreLocks: Boolean(locked?.next), events: events?.events ?? [], moreEvents: Boolean(events?.next), status, frozen, approvals };
 }
 
 function Backup({ backup }) {
@@ -149,26 +242,21 @@ function Server({ status }) {
   </section>`;
 }
 
-function Section({ title, note = null, empty, children }) {
-  const id = `section-${title.toLowerCase().replaceAll(" ", "-")}`;
-  return html`<section aria-labelledby=${id}><h2 id=${id}>${title}</h2>
-    ${children.length > 0 ? html`<ul class="todo">${children}</ul>` : html`<p class="soft">${empty}</p>`}${note}
-  </section>`;
-}
-
 function Found({ found, reload }) {
-  const { health, locks, events, status } = found;
+  const { health, locks, events, status, frozen, approvals } = found;
   const problems = health.problems ?? [];
-  const count = problems.length + locks.length + events.length;
+  const count = problems.length + locks.length + events.length + (frozen ? frozen.states.length : 0) + approvals.length;
   return html`
-    ${count === 0 && html`<${Notice} kind="good">Nothing needs you: no problem, no lock, and no event of the last ${EVENT_DAYS} days that a person should look at.<//>`}
+    ${count === 0 && html`<${Notice} kind="good">Nothing needs you: no problem, no lock, no freeze, no act that waits for approval, and no event of the last ${EVENT_DAYS} days that a person should look at.<//>`}
     <${Section} title="Problems" empty=${`None. The server is ${String(health.status).replace("_", " ")}.`}>
       ${problems.map((problem) => html`<${Problem} key=${problem.code} problem=${problem} reload=${reload} />`)}
     <//>
     ${may("TFSTATE_INSPECT")
       ? html`<${Section} title="Locks" empty="No state is locked." note=${found.moreLocks && html`<p><a href=${href("/states", { show: "locked" })}>All locked states</a></p>`}>
           ${locks.map((state) => html`<${Lock} key=${`${state.workspace}/${state.buildingBlock}`} state=${state} />`)}<//>`
-      : html`<${Missing} permission="TFSTATE_INSPECT" to="see locks" />`}
+      : html`<${Missing} permission="TFSTATE_INSPECT" to="see locks and freezes" />`}
+    ${frozen && html`<${Freezes} frozen=${frozen} reload=${reload} />`}
+    ${approvals.length > 0 && html`<${Approvals} approvals=${approvals} reload=${reload} />`}
     ${may("EVENTLOG_LIST")
       ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
           ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} reload=${reload} />`)}<//>`
@@ -179,6 +267,7 @@ function Found({ found, reload }) {
 export function Home() {
   const { data, error, reload } = useData(look, [], { every: EVERY_MS });
   return html`<${View} title="What needs me">
+    ${may("TFSTATE_INSPECT") && html`<${SearchBox} />`}
     <${Failure} error=${error} again=${reload} />
     ${data === null ? !error && html`<${Loading} what="Asking the server" />` : html`<${Found} found=${data} reload=${reload} />`}
   <//>`;

@@ -5,12 +5,11 @@ import { get } from "../api.js";
 import { useData } from "../data.js";
 import { number, size } from "../format.js";
 import { may } from "../session.js";
-import { Missing, Notice } from "../components/notice.js";
-import { Time } from "../components/time.js";
+import { Asked, Missing, Notice, Time } from "../components/basics.js";
 import { Delete, Download, Restore } from "../state/acts.js";
-import { Asked, Frame, stateOf } from "../state/frame.js";
+import { Freeze, Lock } from "../state/lock.js";
+import { Frame, stateOf } from "../state/frame.js";
 import { History } from "../state/history.js";
-import { Lock } from "../state/lock.js";
 
 function Current({ current }) {
   return html`<div><dt>Current version</dt><dd>${current.number}, serial ${current.serial}</dd></div>
@@ -42,7 +41,8 @@ function Acts({ state, row, onDone }) {
 
 function Whole({ state, row, onDone }) {
   return html`<section class="card part" aria-label="What it is now"><${Facts} row=${row} /></section>
-    <${Lock} state=${state} held=${row.lock} onDone=${onDone} />
+    <div class="pair"><${Lock} state=${state} held=${row.lock} onDone=${onDone} />
+      ${row.current && html`<${Freeze} state=${state} frozen=${row.frozen} onDone=${onDone} />`}</div>
     <${History} state=${state} onDone=${onDone} />
     <${Acts} state=${state} row=${row} onDone=${onDone} />`;
 }
@@ -59,7 +59,7 @@ function Listed({ state, onDone }) {
   <//>`;
 }
 
-/** The lock, or null: a state without one is 404. */
+/** The lock and the freeze, or null: a state without either is 404. */
 const lockOf = (state, signal) =>
   get(`${state.api}/lock`, {}, { signal }).catch((error) => {
     if (error.code !== "no_lock") throw error;
@@ -69,7 +69,8 @@ const lockOf = (state, signal) =>
 function LockAlone({ state, onDone }) {
   const answer = useData((signal) => lockOf(state, signal).then((held) => ({ held })), [state.api]);
   return html`<${Asked} answer=${answer} what="Asking for the lock">
-    ${({ held }) => html`<${Lock} state=${state} held=${held} onDone=${onDone} />`}
+    ${({ held }) => html`<${Lock} state=${state} held=${held?.lock ? held : null} onDone=${onDone} />
+      ${held?.frozen && html`<${Freeze} state=${state} frozen=${held.frozen} onDone=${onDone} />`}`}
   <//>`;
 }
 

@@ -4,16 +4,12 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm
 import { pages } from "../api.js";
 import { dateOf, number, size } from "../format.js";
 import { setQuery } from "../router.js";
-import { Bar } from "../components/bar.js";
-import { Failure, Notice } from "../components/notice.js";
+import { Bar, Damaged, Failure, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Rows } from "../components/rows.js";
-import { StateLink } from "../components/state_link.js";
-import { Time } from "../components/time.js";
-import { View } from "../components/view.js";
 
 const FIELDS = [
   "workspace", "buildingBlock", "versions", "size", "updated_at", "deleted_at", "transferred_to",
-  "current.number", "current.encrypted", "current.resources", "current.created_at", "lock.locked_at", "lock.key",
+  "current.number", "current.encrypted", "current.resources", "current.created_at", "lock.locked_at", "lock.key", "frozen.reason",
 ].join(",");
 const PAGE = 1_000;
 const DAY_MS = 86_400_000;
@@ -23,6 +19,7 @@ const NARROW_ROW = 88;
 const SHOWS = {
   live: ["All", (row) => !row.isGone],
   locked: ["Locked", (row) => row.lock !== null],
+  frozen: ["Frozen", (row) => row.frozen !== null],
   encrypted: ["Encrypted", (row) => row.encrypted && !row.isGone],
   gone: ["Deleted or moved away", (row) => row.isGone],
 };
@@ -43,6 +40,7 @@ function rowOf(state) {
     name,
     found: name.toLowerCase(),
     lock: state.lock,
+    frozen: state.frozen,
     isGone: state.deleted_at !== null,
     encrypted: state.current?.encrypted === true,
     resources: state.current?.resources ?? -1,
@@ -92,6 +90,7 @@ function Flags({ row }) {
   const { state } = row;
   return html`
     ${row.lock && html`<span class="tag warn" title=${`By ${row.lock.key?.name ?? "an unknown key"}`}>locked</span> `}
+    ${row.frozen && html`<span class="tag warn" title=${row.frozen.reason}>frozen</span> `}
     ${row.encrypted && html`<span class="tag">encrypted</span> `}
     ${state.transferred_to !== null ? html`<span class="tag">moved away</span>` : row.isGone && html`<span class="tag bad">deleted</span>`}`;
 }
@@ -119,10 +118,10 @@ function Head({ filter, change }) {
     <div role="columnheader" class="cell bar-cell"><span class="hidden">Size as a bar</span></div>`;
 }
 
-function Filters({ filter, change, input }) {
+function Filters({ filter, change }) {
   return html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
     <label class="field"><span>Find by name (press / to come here)</span>
-      <input type="search" ref=${input} value=${filter.text} spellcheck=${false} autocomplete="off" aria-keyshortcuts="/"
+      <input type="search" value=${filter.text} spellcheck=${false} autocomplete="off" aria-keyshortcuts="/"
         onInput=${(event) => change({ text: event.target.value })} /></label>
     <label class="field"><span>Show</span>
       <select value=${filter.show} onChange=${(event) => change({ show: event.target.value })}>
@@ -131,21 +130,6 @@ function Filters({ filter, change, input }) {
     <label class="field"><span>Not written for days</span>
       <input type="number" min="0" max="9999" inputmode="numeric" value=${filter.days} onInput=${(event) => change({ days: event.target.value })} /></label>
   </form>`;
-}
-
-/** `/` leads to the field, unless something is being typed. */
-function useSlash(input) {
-  useEffect(() => {
-    const onKey = (event) => {
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input, textarea, select, dialog")) return;
-      event.preventDefault();
-      input.current?.focus();
-      input.current?.select();
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  }, []);
 }
 
 function useNarrow() {
@@ -181,17 +165,15 @@ function useFilter(query) {
 export function States({ query }) {
   const { rows, damaged, done, error, reload } = useStates();
   const [filter, change] = useFilter(query);
-  const input = useRef(null);
-  useSlash(input);
   const narrow = useNarrow();
   const found = useMemo(() => chosen(rows, filter), [rows, filter]);
   const largest = useMemo(() => rows.reduce((most, row) => Math.max(most, row.bytes), 0), [rows]);
   const count = `${number(found.length)} of ${number(rows.length)} ${rows.length === 1 ? "state" : "states"}${done ? "" : ", and more are coming"}`;
   return html`<${View} title="States" actions=${html`<button type="button" onClick=${reload}>Load again</button>`}>
-    <${Filters} filter=${filter} change=${change} input=${input} />
+    <${Filters} filter=${filter} change=${change} />
     <p class="soft" role="status">${rows.length === 0 && !done ? "Loading the states…" : count}</p>
     <${Failure} error=${error} again=${reload} />
-    ${damaged.map(({ row, detail }) => html`<${Notice} kind="warn" key=${row}>${String(row)} is not listed: ${String(detail)}.<//>`)}
+    <${Damaged} rows=${damaged} what="listed" />
     ${done && rows.length === 0 && !error && html`<${Notice}>There is no state yet. A state comes into being with its first write: run <code>statekeep configure</code> in a root module, and then <code>terraform apply</code>.<//>`}
     ${rows.length > 0 && (found.length > 0
       ? html`<${Rows} items=${found} height=${narrow ? NARROW_ROW : WIDE_ROW} label="States"

@@ -254,6 +254,8 @@ pub(super) fn list_states(
     {
         let name = summary.name.clone();
         match lock_and_freeze(view, &name, has_freezes) {
+            // A freeze whose time is over is none, and its row stays.
+            Ok((_, None)) if filter.frozen => {}
             Ok((lock, freeze)) => {
                 locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
                 list.page.rows.push(Listed {

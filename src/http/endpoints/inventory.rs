@@ -35,6 +35,7 @@ impl InventoryQuery {
             block: None,
             deleted: false,
             locked: false,
+            frozen: false,
             after: after.transpose()?,
             limit,
         })

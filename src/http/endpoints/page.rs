@@ -2,12 +2,19 @@
 //! its reader's own key.
 //!
 //! Its files stand below a hash of all of them. So a browser keeps them for good, and never mixes
-//! the files of two versions.
+//! the files of two versions. They are compressed once, when the first of them is asked for.
 
+use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::LazyLock;
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, Encoding, Header as _, HeaderValue, VARY,
+};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rust_embed::Embed;
 
 use crate::http::wire::unknown::not_found;
@@ -22,6 +29,63 @@ const INDEX: &str = "index.html";
 const PLACE: &str = "\"assets/";
 /// The bytes below this path never change.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// A file of the page, as it goes over the wire.
+struct Part {
+    content_type: &'static str,
+    plain: Bytes,
+    gzip: Bytes,
+}
+
+/// All files by their names.
+static PARTS: LazyLock<HashMap<String, Part>> = LazyLock::new(|| {
+    let part = |name: &str| {
+        let bytes = Files::get(name)?.data.into_owned();
+        let plain = match name {
+            INDEX => with_hash(&bytes),
+            _ => bytes,
+        };
+        let gzip = gzipped(&plain)?;
+        Some(Part {
+            content_type: content_type(name),
+            plain: plain.into(),
+            gzip: gzip.into(),
+        })
+    };
+    let named = |name: &str| part(name).map(|part| (name.to_owned(), part));
+    Files::iter().filter_map(|name| named(&name)).collect()
+});
+
+/// The page with the hash in the addresses of its files.
+fn with_hash(page: &[u8]) -> Vec<u8> {
+    let page = String::from_utf8_lossy(page);
+    let place = format!("{PLACE}{}/", *VERSION);
+    page.replace(PLACE, &place).into_bytes()
+}
+
+/// The bytes as gzip. Memory takes all of them, so there is no error in practice.
+fn gzipped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
+}
+
+impl Part {
+    /// Fills an answer with the file, compressed if the client takes that.
+    fn fill(&self, request: &HttpRequest, mut answer: HttpResponseBuilder) -> HttpResponse {
+        answer.content_type(self.content_type);
+        answer.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+        let ways = [Encoding::gzip(), Encoding::identity()];
+        let takes = AcceptEncoding::parse(request).ok();
+        let is_asked = request.headers().contains_key("Accept-Encoding");
+        let way = takes.and_then(|takes| takes.negotiate(ways.iter()));
+        if !is_asked || way != Some(Encoding::gzip()) {
+            return answer.body(self.plain.clone());
+        }
+        answer.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        answer.body(self.gzip.clone())
+    }
+}
 
 /// The hash of all files, with their names.
 static VERSION: LazyLock<Digest> = LazyLock::new(|| {
@@ -49,13 +113,10 @@ fn content_type(name: &str) -> &'static str {
 
 /// The page itself, which nobody keeps: it names the files of this version.
 pub(in crate::http) async fn index(request: HttpRequest) -> HttpResponse {
-    let Some(file) = Files::get(INDEX) else {
-        return not_found(&request);
-    };
-    let page = String::from_utf8_lossy(&file.data);
-    HttpResponse::Ok()
-        .content_type(content_type(INDEX))
-        .body(page.replace(PLACE, &format!("{PLACE}{}/", *VERSION)))
+    match PARTS.get(INDEX) {
+        Some(part) => part.fill(&request, HttpResponse::Ok()),
+        None => not_found(&request),
+    }
 }
 
 /// A file of the page, below the hash of this version.
@@ -67,11 +128,10 @@ pub(in crate::http) async fn file(request: HttpRequest) -> HttpResponse {
     };
     // The page has one address.
     let is_known = part("hash") == VERSION.to_string() && name != INDEX;
-    match is_known.then(|| Files::get(&name)).flatten() {
-        Some(file) => HttpResponse::Ok()
-            .content_type(content_type(&name))
-            .insert_header((CACHE_CONTROL, FOR_GOOD))
-            .body(file.data.into_owned()),
-        None => not_found(&request),
-    }
+    let Some(part) = is_known.then(|| PARTS.get(&name)).flatten() else {
+        return not_found(&request);
+    };
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, FOR_GOOD));
+    part.fill(&request, answer)
 }

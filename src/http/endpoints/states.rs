@@ -19,7 +19,7 @@ use crate::model::state::StateFilter;
 
 /// The parameters of the list of states.
 pub(in crate::http) const PARAMETERS: &str =
-    "workspace buildingBlock deleted locked fields limit after";
+    "workspace buildingBlock deleted locked frozen fields limit after";
 
 /// The members of a row.
 const MEMBERS: RowMembers = RowMembers {
@@ -41,6 +41,8 @@ struct ListQuery {
     deleted: bool,
     #[serde(default)]
     locked: bool,
+    #[serde(default)]
+    frozen: bool,
     fields: Option<String>,
     limit: Option<Whole<u32>>,
     after: Option<String>,
@@ -53,6 +55,7 @@ impl ListQuery {
             block: parsed::<BuildingBlock>(self.block)?.map(|name| name.to_string()),
             deleted: self.deleted,
             locked: self.locked,
+            frozen: self.frozen,
             after: parsed::<StateName>(self.after)?,
             limit,
         })

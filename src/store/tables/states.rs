@@ -142,7 +142,14 @@ impl View<'_> {
     /// there: a lock that nobody sees is never released. Whether a state fits is asked of proven
     /// rows alone, so that none is left out because of a rotten bit.
     pub fn states(&self, filter: &StateFilter) -> Result<ListPage<StateSummary>, StoreError> {
+        if filter.frozen && !self.has_freezes()? {
+            return Ok(ListPage::default());
+        }
         let mut page = self.written_states(filter)?;
+        if filter.frozen {
+            // Where nothing was written, nothing is frozen.
+            return Ok(page);
+        }
         let mut locked = self.only_locked(filter)?;
         page.rows.append(&mut locked.rows);
         page.damaged.append(&mut locked.damaged);
@@ -183,6 +190,9 @@ impl View<'_> {
         let is_live = deleted_at.is_none() && current.is_some();
         let needs_lock = filter.locked || !(is_live || filter.deleted);
         if needs_lock && self.lock(&name)?.is_none() {
+            return Ok(None);
+        }
+        if filter.frozen && self.freeze(&name)?.is_none() {
             return Ok(None);
         }
         let (mut live, mut transferred_to) = (None, None);

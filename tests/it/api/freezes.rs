@@ -247,3 +247,31 @@ fn a_freeze_is_shown_and_takes_the_permission_for_it() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("is frozen until 20"));
     is_frozen(owner.delete(NET));
 }
+
+#[test]
+fn a_list_of_the_frozen_names_no_other_and_none_whose_time_is_over() {
+    let (server, owner) = site();
+    owner
+        .write(
+            "team/free",
+            tfstate("22222222-2222-4222-8222-222222222222", 1),
+            None,
+        )
+        .expect_status(200);
+    owner.lock("team/new", "3f1c").expect_status(200);
+    let reader = server.key("team", "reader");
+    let frozen = || {
+        let list = reader.get("/api/terraform/state?frozen=true");
+        let list = list.expect_status(200).json();
+        let names = list["states"].as_array().expect("a list").iter();
+        names
+            .map(|state| state["buildingBlock"].as_str().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(frozen(), Vec::<String>::new(), "none has a freeze");
+    freeze(&owner, &json!({ "reason": "audit" })).expect_status(200);
+    assert_eq!(frozen(), ["net"]);
+    let until = from_now(2);
+    freeze(&owner, &json!({ "reason": "short", "until": until })).expect_status(200);
+    crate::harness::eventually("it is over", || frozen().is_empty());
+}

@@ -14,7 +14,7 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 19] = [
+const WITH_COMMON: [&str; 20] = [
     "key",
     "trust",
     "hook",

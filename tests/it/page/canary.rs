@@ -25,6 +25,13 @@ fn state(serial: u64, note: &str) -> String {
                 "index_key": MARKUP, "schema_version": 0, "sensitive_attributes": [],
                 "attributes": {"id": MARKUP, "note": note, MARKUP: note}
             }]
+        }, {
+            "mode": "managed", "type": "cloud_machine", "name": "plain", "provider": MARKUP,
+            "instances": [{
+                "schema_version": 0, "sensitive_attributes": [],
+                "dependencies": [format!("cloud_machine.{MARKUP}")],
+                "attributes": {"id": "plain"}
+            }]
         }],
         "check_results": null
     })
@@ -48,6 +55,11 @@ fn markup_is_text_everywhere() {
     let hold = format!("{}/versions/1/hold", state_path(STATE));
     let reason = json!({ "reason": MARKUP });
     server.admin().post_json(&hold, &reason).expect_status(200);
+    let freeze = format!("{}/freeze", state_path(STATE));
+    server
+        .admin()
+        .post_json(&freeze, &reason)
+        .expect_status(200);
     let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
         return;
     };
@@ -67,7 +79,22 @@ fn markup_is_text_everywhere() {
         assert_eq!(visitor.run(BECAME_MARKUP), false, "{part}");
         visitor.was_quiet();
     }
-    for path in ["/#/", "/#/states", "/#/keys", "/#/events"] {
+    visitor.open(&view("/resources/2/cloud_machine.plain"));
+    visitor.sees("Depends on 1");
+    assert_eq!(visitor.run(BECAME_MARKUP), false, "the picture");
+    visitor.click("link", "cloud_machine.<img");
+    visitor.sees("Needed by 1");
+    visitor.sees("2 changes.");
+    assert_eq!(visitor.run(BECAME_MARKUP), false, "the history");
+    visitor.was_quiet();
+    for path in [
+        "/#/",
+        "/#/states",
+        "/#/find?q=cloud_machine",
+        "/#/inventory",
+        "/#/keys",
+        "/#/events",
+    ] {
         visitor.open(path);
         visitor.is_soon_offered("heading", "");
         assert_eq!(visitor.run(BECAME_MARKUP), false, "{path}");

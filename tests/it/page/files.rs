@@ -155,23 +155,6 @@ fn every_file_opens_with_what_it_is_for_and_is_short() {
     }
 }
 
-/// The most bytes of the whole page, compressed.
-const MAX_COMPRESSED: usize = 80_000;
-
-#[test]
-fn the_whole_page_is_small() {
-    let each = files()
-        .into_iter()
-        .filter(|file| kind(file) != "text/plain");
-    let compressed = each.map(|file| {
-        zstd::encode_all(part(&file).as_bytes(), 19)
-            .expect("compressed")
-            .len()
-    });
-    let whole: usize = compressed.sum();
-    assert!(whole <= MAX_COMPRESSED, "the page has {whole} bytes");
-}
-
 #[test]
 fn the_page_can_be_read_by_everyone() {
     let page = part(INDEX);

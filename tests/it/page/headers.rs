@@ -74,6 +74,66 @@ fn every_file_is_served_as_it_lies_in_the_tree_and_guarded() {
     }
 }
 
+/// The most bytes of the whole page as browsers get it.
+const MAX_COMPRESSED: usize = 80_000;
+
+/// What a client gets that takes these encodings.
+fn taken(server: &Server, path: &str, encodings: &str) -> Answer {
+    let request = server.anonymous().request("GET", path);
+    Client::ask(request.header("Accept-Encoding", encodings)).expect_status(200)
+}
+
+fn unpacked(gzip: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(gzip);
+    decoder.read_to_end(&mut whole).expect("gzip");
+    whole
+}
+
+#[test]
+fn browsers_get_every_file_compressed_and_the_whole_page_is_small() {
+    let server = Server::start();
+    let mut all = below(&server);
+    all.push(("/".to_owned(), INDEX.to_owned()));
+    let mut whole = 0;
+    for (path, file) in all {
+        let plain = server.anonymous().get(&path).expect_status(200);
+        let packed = taken(&server, &path, "gzip, deflate, br, zstd");
+        assert_eq!(packed.header("content-encoding"), "gzip", "{path}");
+        assert_eq!(plain.header("content-encoding"), "", "{path}");
+        assert_eq!(unpacked(&packed.bytes), plain.bytes, "{path}");
+        for answer in [&plain, &packed] {
+            assert_eq!(answer.header("vary"), "Accept-Encoding", "{path}");
+            let kept = if file == INDEX { "no-store" } else { FOR_GOOD };
+            expect_guarded(&path, answer, kind(&file), kept);
+        }
+        // The licences are for people who ask for them: no browser does.
+        if kind(&file) != "text/plain" {
+            whole += packed.bytes.len();
+        }
+    }
+    assert!(whole <= MAX_COMPRESSED, "the page has {whole} bytes");
+}
+
+#[test]
+fn nobody_gets_gzip_who_does_not_take_it() {
+    let server = Server::start();
+    for encodings in [
+        "identity",
+        "gzip;q=0",
+        "br, zstd",
+        "",
+        "gzip;q=0.1, identity",
+    ] {
+        let answer = taken(&server, "/", encodings);
+        assert_eq!(answer.header("content-encoding"), "", "{encodings}");
+    }
+    for encodings in ["gzip", "GZIP;q=0.5, br", "deflate, gzip"] {
+        let answer = taken(&server, "/", encodings);
+        assert_eq!(answer.header("content-encoding"), "gzip", "{encodings}");
+    }
+}
+
 #[test]
 fn head_answers_like_get_without_the_body() {
     let server = Server::start();

@@ -1,6 +1,7 @@
-//! A person without a mouse: from the sign-in to a rollback with Tab, Enter and Esc, and always
+//! A person without a mouse: from the sign-in to a rollback, a freeze and a search, and always
 //! seeing where the focus is.
 
+use super::find::index_follows;
 use super::story::{self, STATE, view};
 use super::visitor::Visitor;
 use crate::harness::Server;
@@ -42,3 +43,40 @@ fn a_rollback_needs_no_mouse() {
 /// WebDriver's names for the keys.
 const ENTER: &str = "\u{e007}";
 const ESCAPE: &str = "\u{e00c}";
+
+#[test]
+fn a_freeze_and_a_search_need_no_mouse() {
+    let server = Server::start();
+    story::tell(&server);
+    let Some(visitor) = Visitor::signed_in(&server, &server.key("team", "owner")) else {
+        return;
+    };
+    visitor.open(&view(""));
+    visitor.is_soon_offered("button", "Freeze the state…");
+    visitor.tab_to("Freeze the state…");
+    visitor.press(ENTER);
+    visitor.until("the reason can be typed at once", || {
+        visitor.focused() == "Why it is frozen"
+    });
+    visitor.press(ESCAPE);
+    visitor.until("Esc closes the window and gives the focus back", || {
+        visitor.focused() == "Freeze the state…"
+    });
+    visitor.press(ENTER);
+    visitor.type_text("audit");
+    visitor.press(ENTER);
+    visitor.sees("The state is frozen: nothing changes it.");
+
+    index_follows(&server.admin());
+    visitor.press("/");
+    visitor.is_soon_offered("field", "Find a resource");
+    visitor.type_text("cloud_machine.new");
+    visitor.sees("1 found in 1 state.");
+    visitor.tab_to("cloud_machine.new");
+    visitor.press(ENTER);
+    visitor.sees("Needed by 1");
+    visitor.tab_to("Since when? size");
+    visitor.press(ENTER);
+    visitor.sees("History of size");
+    visitor.was_quiet();
+}

@@ -4,8 +4,8 @@
 //! what real Chromium makes of it. `cross_origin` is about pages of others.
 //!
 //! The other files visit the page: a `visitor` reads, clicks and types by what a person sees,
-//! through the `driver`. `one_state`, `allowed`, `canary`, `keyboard`, `day` and `fluid` are what
-//! they try; `noticed` tries the visitor.
+//! through the `driver`. They try `views`, `one_state`, `find`, `made_of`, `guarded`, `allowed`,
+//! `canary`, `keyboard`, `day` and `fluid`; `noticed` tries the visitor.
 
 mod allowed;
 mod browser;
@@ -14,14 +14,18 @@ mod cross_origin;
 mod day;
 mod driver;
 mod files;
+mod find;
 mod fluid;
+mod guarded;
 mod headers;
 mod keyboard;
+mod made_of;
 mod noticed;
 mod one_state;
 mod shown;
 mod story;
 mod stub;
+mod views;
 mod visitor;
 
 use std::path::{Path, PathBuf};

@@ -50,6 +50,9 @@ fn two_clicks_compare_two_versions_and_secrets_are_shown_on_request_alone() {
         "removed first: {text}"
     );
     visitor.inspect("compare");
+    visitor.click("link", "cloud_machine.old");
+    visitor.sees("Removed in version 5");
+    visitor.sees("Added in version 1");
 
     let writer = server.key("team", "writer");
     let mut changed = body(6, &[machine("new", "small"), machine("grown", "large")]);

@@ -389,6 +389,7 @@ fn a_refusal_names_the_parameter_or_the_member() {
         ("/api/events?limit=5&attention=yes".to_owned(), "attention"),
         ("/api/terraform/state?deleted=1".to_owned(), "deleted"),
         ("/api/terraform/state?locked=1".to_owned(), "locked"),
+        ("/api/terraform/state?frozen=1".to_owned(), "frozen"),
     ] {
         assert!(refused(&admin, "GET", &path, "").contains(name), "{path}");
     }

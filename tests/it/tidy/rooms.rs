@@ -56,6 +56,7 @@ const HOMES: [(&str, &[&str]); 28] = [
     ("actix_web", &["src/http/"]),
     ("actix_http", &["src/http/server/"]),
     ("actix_service", &["src/http/server/"]),
+    ("flate2", &["src/http/endpoints/page.rs"]),
     ("rust_embed", &["src/http/endpoints/page.rs"]),
     ("zstd", &["src/blob/", "src/cli/export/manifest.rs"]),
     ("argon2", &["src/domain/"]),
