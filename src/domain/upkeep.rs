@@ -85,6 +85,7 @@ impl<'a> Upkeep<'a> {
             self.content.compact(),
             self.content.follow_words(),
             self.content.go_on_erasing(),
+            self.content.go_on_sealing(),
             self.integrity.scrub(),
             self.backups.make_by_themselves(),
             self.mirror.follow(),

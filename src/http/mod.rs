@@ -23,8 +23,8 @@ use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
     approvals, backup, detect, diff, events, freeze, health, import, inventory, keys, lock, login,
-    openapi, page, quotas, resources, retention, rollback, search, state, states, transfer, trusts,
-    verify, versions, whoami,
+    openapi, page, quotas, resources, retention, rollback, search, state, states, storage,
+    transfer, trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -179,6 +179,9 @@ fn of_server() -> Vec<Methods> {
             .on("GET HEAD", quotas::show)
             .on("PUT", quotas::set)
             .on("DELETE", quotas::clear),
+        at("/api/storage").on("GET HEAD", storage::show),
+        at("/api/storage/encrypt").on("POST", storage::encrypt),
+        at("/api/storage/rekey").on("POST", storage::rekey),
         at("/api/approvals").on("GET HEAD", approvals::list),
         at("/api/approvals/{approval}")
             .on("POST", approvals::give)

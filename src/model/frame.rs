@@ -44,8 +44,10 @@ pub struct Kept {
     pub size: u64,
     /// How long the frame is, in bytes.
     pub stored: u64,
-    /// The SHA-256 of the exact bytes.
+    /// By what the exact bytes are known: their SHA-256; keyed, if the frame is sealed.
     pub digest: Digest,
+    /// The number of the data key that has sealed the frame, if one has.
+    pub seal: Option<u32>,
 }
 
 /// Whose bytes are meant.

@@ -11,6 +11,7 @@ use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{ChangeCounts, Hold, LockNote, Version, VersionKind};
+use crate::seal;
 use crate::sqlite_file::record::{SqlRecord, SqlValue};
 
 /// The first bytes of each frame of zstd.
@@ -48,10 +49,14 @@ pub(super) struct BlobRow {
     pub(super) size: u64,
     /// The row of `differences` that holds its frame; none where this row does.
     pub(super) difference: Option<i64>,
+    /// The number of the data key that has sealed the frame, if one has.
+    pub(super) seal: Option<u32>,
 }
 
 /// The column of `blobs` with the frame.
 pub(super) const BLOB_FRAME: usize = 7;
+/// The column of `blobs` with the number of the data key.
+const BLOB_SEAL: usize = 8;
 /// The column of `differences` with the frame.
 pub(super) const DIFFERENCE_FRAME: usize = 1;
 
@@ -186,6 +191,7 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
         base: maybe_integer(record, 3).ok()?,
         size: unsigned(record, 4)?,
         difference: maybe_integer(record, 6).ok()?,
+        seal: seal_of(record).ok()?,
     };
     unsigned(record, 2)?;
     unsigned(record, 5)?;
@@ -193,14 +199,22 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
     (is_full != row.difference.is_some()).then_some(row)
 }
 
+/// The number of the data key of a blob; none of a row from before schema 20.
+fn seal_of(record: &SqlRecord<'_>) -> Result<Option<u32>, Unfit> {
+    if record.columns() <= BLOB_SEAL {
+        return Ok(None);
+    }
+    let number = maybe_unsigned(record, BLOB_SEAL)?;
+    number.map(u32::try_from).transpose().map_err(|_| Unfit)
+}
+
 /// A row of `differences`: its id.
 pub(super) fn difference(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<i64> {
     let is_one = (2..=3).contains(&record.columns()) && is_null(record, 0);
     let (offset, _) = record.blob_span(DIFFERENCE_FRAME).filter(|_| is_one)?;
-    record
-        .bytes_from(offset)
-        .starts_with(&FRAME_MAGIC)
-        .then_some(rowid?)
+    let frame = record.bytes_from(offset);
+    let is_frame = frame.starts_with(&FRAME_MAGIC) || seal::is_piece(frame);
+    is_frame.then_some(rowid?)
 }
 
 /// A row of `versions`, as far as it is kept in memory.

@@ -10,7 +10,8 @@ pub mod erasure;
 pub mod missing;
 pub mod prove;
 pub mod read;
-pub mod space;
+pub mod sealing;
+mod space;
 pub mod words;
 
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(in crate::domain) struct Content {
     /// Decoding under way.
     decoding: SingleFlight<BytesKey, Arc<LeasedBytes>>,
     erasing: Erasing,
+    /// Woken when there is content to be sealed.
+    sealing: Arc<Notify>,
     words: WordsIndex,
 }
 
@@ -61,6 +64,7 @@ impl Content {
             compaction: Arc::default(),
             decoding: SingleFlight::default(),
             erasing: Erasing::default(),
+            sealing: Arc::default(),
             words: WordsIndex::default(),
         }
     }
