@@ -148,7 +148,7 @@ pub fn decode<'a>(
     decode_named(frames, std::convert::identity, expected)
 }
 
-/// The same where the bytes are known by another name than their SHA-256, which `named` makes of it.
+/// The same where bytes are known by another name than their SHA-256: `named` makes it of that.
 pub fn decode_named<'a>(
     frames: impl IntoIterator<Item = Frame<'a>>,
     named: impl FnOnce(Digest) -> Digest,

@@ -90,6 +90,7 @@ impl<'a> Sealing<'a> {
         };
         act_adding(self.engine, caller, (Touches::NoState, 0), encrypt).await?;
         self.content.seal_more().notify_one();
+        self.content.seal_if_alone().await?;
         self.facts().await
     }
 
@@ -123,6 +124,7 @@ impl<'a> Sealing<'a> {
         };
         act_then(self.engine, caller, touches, rekey, then).await?;
         self.engine.store.copy_data_keys().await?;
+        self.content.seal_if_alone().await?;
         self.facts().await
     }
 }

@@ -35,7 +35,7 @@ impl StorageKey {
         Self(bytes)
     }
 
-    /// Its bytes: whoever has them reads everything.
+    /// Its bytes: with them everything can be read.
     pub const fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::held::HeldFiles;
-use super::seals::Keys;
+use super::seals::DirectoryKeys;
 use super::tx::{Counts, Data, View};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
@@ -35,7 +35,7 @@ pub struct DatabaseCopier {
     schema: u32,
     instance: Uuid,
     held: Arc<HeldFiles>,
-    keys: Arc<Keys>,
+    keys: Arc<DirectoryKeys>,
 }
 
 /// What a copy holds.
@@ -114,7 +114,7 @@ impl DatabaseCopier {
         schema: u32,
         instance: Uuid,
         held: Arc<HeldFiles>,
-        keys: Arc<Keys>,
+        keys: Arc<DirectoryKeys>,
     ) -> Self {
         Self {
             path,

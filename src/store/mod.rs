@@ -14,6 +14,7 @@ mod error;
 mod event_key;
 mod first;
 mod held;
+mod keyring;
 mod memo;
 mod preview;
 mod privacy;
@@ -88,7 +89,7 @@ use held::HeldFiles;
 use memo::Commits;
 use readers::Readers;
 use remembered::RememberedRows;
-use seals::{Keys, Seals};
+use seals::{DirectoryKeys, Seals};
 use seen_damage::SeenDamage;
 use start::anchor::Anchor;
 use start::files::DatabaseFiles;
@@ -131,7 +132,7 @@ pub struct Store {
     /// The last event of which the anchor told when the data was opened.
     anchored: Option<EventHead>,
     signer: Option<Arc<HeadSigner>>,
-    keys: Arc<Keys>,
+    keys: Arc<DirectoryKeys>,
     damage: Arc<SeenDamage>,
     changed_pages: Arc<ChangedPages>,
     /// Dropped after every connection to the files.
@@ -173,7 +174,7 @@ impl Store {
             // Frames behind a damaged one must not be taken for a new loss.
             erasing::truncate_wal(&connection).map_err(explained)?;
         }
-        let keys = Arc::new(Keys {
+        let keys = Arc::new(DirectoryKeys {
             rows: rehash::key_of(&connection, &path, confirmed)?,
             seals: Seals::open(&connection, &path, storage_keys)?,
         });

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
-use super::seals::Keys;
+use super::seals::DirectoryKeys;
 use super::tx::{Data, View};
 use crate::model::clock;
 use crate::sabotage::{self, Fault};
@@ -59,7 +59,7 @@ async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
 
 struct Pool {
     path: PathBuf,
-    keys: Arc<Keys>,
+    keys: Arc<DirectoryKeys>,
     /// The one used last is at the end, and is used next. None once the store is closed.
     idle: Mutex<Option<Vec<Idle>>>,
     /// Dropped after the connections.
@@ -84,7 +84,7 @@ impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
     pub(super) fn open(
         path: &Path,
-        keys: &Arc<Keys>,
+        keys: &Arc<DirectoryKeys>,
         held: &Arc<HeldFiles>,
     ) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;

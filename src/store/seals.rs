@@ -11,9 +11,7 @@ use super::connection::explain;
 use super::error::{OpenError, StoreError};
 use super::privacy::replace_file;
 use super::row_hash::RowKey;
-use super::{Store, View};
 use crate::model::clock;
-use crate::model::digest::Digest;
 use crate::seal::{
     DATA_KEYS_FILE, DataKey, Keyring, NotOpened, SealError, SealedKey, StorageKey, StorageKeyMark,
 };
@@ -22,7 +20,7 @@ use crate::seal::{
 const UNFINISHED_COPY: &str = "statekeep.datakeys.next";
 
 /// All keys of a data directory.
-pub(super) struct Keys {
+pub(super) struct DirectoryKeys {
     /// What the rows' hashes are made with.
     pub(super) rows: RowKey,
     /// What content is sealed with.
@@ -80,45 +78,13 @@ impl Seals {
     }
 }
 
-impl Store {
-    /// What makes of a SHA-256 the name by which bytes are known, in the clear or sealed.
-    pub fn naming(
-        &self,
-        is_sealed: bool,
-    ) -> impl Fn(Digest) -> Digest + Clone + Send + use<> + 'static {
-        let ring = self.keys.seals.ring().filter(|_| is_sealed);
-        move |sha256| {
-            ring.as_ref()
-                .map_or(sha256, |ring| ring.names().digest(sha256))
-        }
-    }
-
-    /// Brings the copy of the data keys, beside the database, up to date.
-    pub async fn copy_data_keys(&self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let copy = move |view: &View<'_>| {
-            let rows = key_rows(view.connection)?;
-            let written = write_copy(&rows, &path);
-            written.map_err(|error| StoreError::Statement(error.to_string()))
-        };
-        self.read_briefly(copy).await
-    }
-
-    /// What has other keys used from now on. It is to be called on the thread that writes, before the
-    /// next transaction: none may seal by a key that is about to go.
-    pub fn keyring_setter(&self) -> impl FnOnce(&Keyring) + Send + use<> + 'static {
-        let keys = Arc::clone(&self.keys);
-        move |ring| keys.seals.use_ring(ring.clone())
-    }
-}
-
-impl std::fmt::Debug for Keys {
+impl std::fmt::Debug for DirectoryKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys(…)")
+        f.write_str("DirectoryKeys(…)")
     }
 }
 
-fn key_rows(connection: &Connection) -> rusqlite::Result<Vec<SealedKey>> {
+pub(super) fn key_rows(connection: &Connection) -> rusqlite::Result<Vec<SealedKey>> {
     let sql = "SELECT number, storage_key, sealed FROM data_keys ORDER BY number";
     let mut statement = connection.prepare(sql)?;
     let read = |row: &Row<'_>| {
@@ -211,7 +177,7 @@ fn read_copy(database: &Path) -> Vec<SealedKey> {
 }
 
 /// Writes the copy, unless it is as it should be.
-fn write_copy(keys: &[SealedKey], database: &Path) -> Result<(), OpenError> {
+pub(super) fn write_copy(keys: &[SealedKey], database: &Path) -> Result<(), OpenError> {
     let path = copy_of(database);
     if read_copy(database) == keys {
         return Ok(());

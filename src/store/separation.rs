@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::checkpoint::Room;
 use super::error::{OpenError, StoreError};
-use super::seals::Keys;
+use super::seals::DirectoryKeys;
 use super::tables::separate::Copies;
 use super::touches::Touches;
 use super::tx::{Data, Pending, Tx};
@@ -19,7 +19,7 @@ use crate::model::state::StateId;
 /// Separates the workspaces of a database that an earlier schema made, if that was not done yet.
 pub(super) fn separate_workspaces(
     connection: &Connection,
-    keys: &Keys,
+    keys: &DirectoryKeys,
     database: &Path,
 ) -> Result<(), OpenError> {
     let work = || -> Result<(), StoreError> {
@@ -42,7 +42,11 @@ pub(super) fn separate_workspaces(
     })
 }
 
-fn separate_all(connection: &Connection, keys: &Keys, database: &Path) -> Result<(), StoreError> {
+fn separate_all(
+    connection: &Connection,
+    keys: &DirectoryKeys,
+    database: &Path,
+) -> Result<(), StoreError> {
     let data = Data { connection, keys };
     let (room, pending) = (Room::of(database), Pending::default());
     let tx = Tx::new(data, &Touches::Everything, &room, &pending, clock::now());

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use super::checkpoint::Room;
 use super::error::StoreError;
 use super::row_hash::RowKey;
-use super::seals::{Keys, Seals};
+use super::seals::{DirectoryKeys, Seals};
 use super::tables::rows;
 use super::touches::Touches;
 use crate::model::clock::Timestamp;
@@ -22,7 +22,7 @@ use crate::store::statements::Prepare as _;
 #[derive(Clone, Copy)]
 pub(super) struct Data<'c> {
     pub(super) connection: &'c Connection,
-    pub(super) keys: &'c Keys,
+    pub(super) keys: &'c DirectoryKeys,
 }
 
 /// One moment of the database.

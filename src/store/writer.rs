@@ -32,7 +32,7 @@ use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
 use super::memo::Commits;
-use super::seals::Keys;
+use super::seals::DirectoryKeys;
 use super::seen_damage::SeenDamage;
 use super::start::keeper::AnchorKeeper;
 use super::tx::Tx;
@@ -73,7 +73,7 @@ pub(super) struct WritingThread {
 pub(super) struct Database<'p> {
     pub(super) path: &'p Path,
     pub(super) connection: Connection,
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<DirectoryKeys>,
     /// The last commit, and the last event from before the chain of events.
     pub(super) last: (Commit, i64),
     pub(super) anchor: AnchorKeeper,

@@ -1,5 +1,5 @@
-//! Where the storage key of sealed content comes from: a file, a credential of systemd, or a command
-//! that asks a TPM or a key service. It is read once, and never written anywhere.
+//! Where the storage key of sealed content comes from: a file, a credential of systemd, or a
+//! command that asks a TPM or a key service. It is read once, and never written anywhere.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -80,8 +80,8 @@ fn escrow(file: &Path) -> Result<(), CliError> {
     let lines = words.chunks(WORDS_IN_A_LINE).map(|line| line.join(" "));
     output::once(&lines.collect::<Vec<_>>().join("\n"))?;
     output::note(&format!(
-        "these 24 words are the storage key {}; the last one is its checksum. Whoever has them \
-            reads everything. `statekeep key from-escrow FILE` makes the file again",
+        "these 24 words are the storage key {}; the last one is its checksum. With \
+            them everything can be read. `statekeep key from-escrow FILE` makes the file again",
         key.mark()
     ));
     Ok(())

@@ -37,8 +37,7 @@ pub(in crate::domain) struct Content {
     /// Decoding under way.
     decoding: SingleFlight<BytesKey, Arc<LeasedBytes>>,
     erasing: Erasing,
-    /// Woken when there is content to be sealed.
-    sealing: Arc<Notify>,
+    sealing: SealingTask,
     words: WordsIndex,
 }
 
@@ -55,6 +54,15 @@ struct Erasing {
     report: parking_lot::Mutex<Option<ErasureReport>>,
 }
 
+/// Who seals.
+#[derive(Default)]
+struct SealingTask {
+    /// Woken when there is content to be sealed.
+    more: Arc<Notify>,
+    /// Whether a task does it. A command that has the data directory to itself has none.
+    is_by_itself: AtomicBool,
+}
+
 impl Content {
     pub(in crate::domain) fn new(engine: Arc<Engine>, cache: Arc<DecodedCache>) -> Self {
         Self {
@@ -64,7 +72,7 @@ impl Content {
             compaction: Arc::default(),
             decoding: SingleFlight::default(),
             erasing: Erasing::default(),
-            sealing: Arc::default(),
+            sealing: SealingTask::default(),
             words: WordsIndex::default(),
         }
     }

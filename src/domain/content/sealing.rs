@@ -2,6 +2,7 @@
 //! newest one. In small steps beside all writers; what a kill leaves, the next start goes on with.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
@@ -17,20 +18,30 @@ const STEP: usize = 256 * 1024;
 impl Content {
     /// Is to be woken when there is content to be sealed.
     pub(in crate::domain) fn seal_more(&self) -> Arc<Notify> {
-        Arc::clone(&self.sealing)
+        Arc::clone(&self.sealing.more)
     }
 
     /// Seals what is to be sealed, then waits for more. It never ends.
     pub(in crate::domain) async fn go_on_sealing(&self) {
+        self.sealing.is_by_itself.store(true, Ordering::Release);
         loop {
             match self.seal_all().await {
-                Ok(()) => self.sealing.notified().await,
+                Ok(()) => self.sealing.more.notified().await,
                 Err(error) => {
                     tracing::warn!(%error, "content cannot be sealed; trying again");
                     tokio::time::sleep(pause_after(&error)).await;
                 }
             }
         }
+    }
+
+    /// Seals what is to be sealed where no task does it, and erases what stood in the clear.
+    pub(in crate::domain) async fn seal_if_alone(&self) -> Result<(), Error> {
+        if !self.sealing.is_by_itself.load(Ordering::Acquire) {
+            self.seal_all().await?;
+            self.erased_soon().await;
+        }
+        Ok(())
     }
 
     async fn seal_all(&self) -> Result<(), Error> {
@@ -43,6 +54,7 @@ impl Content {
             return Ok(());
         }
         let room = self.engine.limits.min_free_space;
+        let mut is_first = true;
         loop {
             let began = clock::monotonic();
             let step = move |tx: &Tx<'_>| {
@@ -56,6 +68,10 @@ impl Content {
                 .await?;
             if is_done {
                 break;
+            }
+            if std::mem::take(&mut is_first) {
+                // The first step has emptied the search index.
+                self.words.more.notify_one();
             }
             // Half of the time is for writers.
             tokio::time::sleep(began.elapsed()).await;

@@ -53,8 +53,8 @@ impl View<'_> {
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
         self.check_bytes(bytes);
         let sql = format!(
-            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.seal, b.digest FROM chain c JOIN blobs b \
-                ON b.id = c.id \
+            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.seal, b.digest \
+             FROM chain c JOIN blobs b ON b.id = c.id \
              LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
         );
         let mut statement = self.connection.prepared(&sql)?;

@@ -79,8 +79,8 @@ impl View<'_> {
         }
     }
 
-    /// Whether the digest of a blob, in one column, belongs to the SHA-256 of its version and to the
-    /// number of its data key, in the next two.
+    /// Whether the digest of a blob, in one column, belongs to the SHA-256 of its version and to
+    /// the number of its data key, in the next two.
     pub(in crate::store) fn is_name_of_its_version(
         &self,
         row: &Row<'_>,
@@ -181,8 +181,8 @@ impl Tx<'_> {
         Ok(true)
     }
 
-    /// Makes a new data key, and has all of them sealed by a storage key. Gives the keys that are to
-    /// be used once this is committed; none where content is not sealed.
+    /// Makes a new data key, and has all of them sealed by a storage key. Gives the keys that are
+    /// to be used once this is committed; none where content is not sealed.
     pub fn change_storage_key(
         &self,
         storage_key: &StorageKey,

@@ -142,8 +142,8 @@ impl Tx<'_> {
             WHERE b.id = ?1 RETURNING id";
         let difference: Option<i64> = self.one(difference, [id], |row| row.get(0))?;
         let blob = "INSERT INTO blobs (id, digest, seal, format, base, size, stored, difference, \
-            frame) SELECT (SELECT coalesce(max(id), 0) + 1 FROM blobs), digest, seal, format, base, size, \
-            stored, ?2, frame FROM blobs WHERE id = ?1 RETURNING id";
+            frame) SELECT (SELECT coalesce(max(id), 0) + 1 FROM blobs), digest, seal, format, \
+            base, size, stored, ?2, frame FROM blobs WHERE id = ?1 RETURNING id";
         self.only(blob, params![id, difference], |row| row.get(0))
     }
 

@@ -15,7 +15,7 @@ use crate::sabotage::{self, Fault};
 use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
-use crate::store::seals::Keys;
+use crate::store::seals::DirectoryKeys;
 use crate::store::statements::{self, Prepare as _};
 use crate::store::tables;
 use crate::store::touches::Touches;
@@ -24,7 +24,7 @@ use crate::store::tx::{Data, Pending, Tx};
 /// The connection that writes, and what is counted of its transactions.
 pub(super) struct Transactions {
     pub(super) connection: Connection,
-    keys: Arc<Keys>,
+    keys: Arc<DirectoryKeys>,
     pub(super) commits: Commits,
     pending: Pending,
     /// The last event from before the chain of events.
@@ -43,7 +43,7 @@ struct Circumstances<'r> {
 
 impl Transactions {
     pub(super) fn new(
-        (connection, keys): (Connection, Arc<Keys>),
+        (connection, keys): (Connection, Arc<DirectoryKeys>),
         (last, events_begun): (Commit, i64),
         commits: Commits,
         metrics: Arc<Metrics>,

@@ -131,7 +131,14 @@ impl Caller<'_> {
             }
             ("PUT", "/api/retention/{workspace}") => r#"{"keep_last":9}"#.to_owned(),
             ("PUT", "/api/quotas/{workspace}") => r#"{"states":9}"#.to_owned(),
-            ("POST", "…/restore" | "/api/clock" | "/api/approvals/{approval}")
+            (
+                "POST",
+                "…/restore"
+                | "/api/clock"
+                | "/api/storage/encrypt"
+                | "/api/storage/rekey"
+                | "/api/approvals/{approval}",
+            )
             | (
                 "DELETE",
                 "…/transfer"

@@ -14,12 +14,13 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 18] = [
+const WITH_COMMON: [&str; 19] = [
     "key",
     "trust",
     "state",
     "backup",
     "restore",
+    "encrypt-storage",
     "prune",
     "retention",
     "approval",

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::{LINEAGE, Place, VERSIONS, text};
-use crate::harness::{Client, Setup, state_path, tfstate};
+use crate::harness::{Client, Setup, state_path, statekeep, tfstate};
 
 /// The blob of the current version, and another one whose frame is whole.
 const BLOB: &str = "SELECT b.id, b.frame FROM blobs b JOIN versions v ON v.blob_id = b.id \
@@ -56,6 +56,74 @@ fn check(place: &Place, admin: &Client, (name, change): (&str, &dyn Fn(&Connecti
         super::state(VERSIONS),
         "{name}"
     );
+}
+
+#[test]
+fn a_damaged_data_key_is_mended_from_its_copy() {
+    let place = Place::new();
+    let server = place.written(&["one"]);
+    let admin = server.admin();
+    assert!(server.stop().success());
+    for change in [
+        "UPDATE data_keys SET sealed = zeroblob(97) WHERE number = 1",
+        "UPDATE data_keys SET sealed = substr(sealed, 2) WHERE number = 0",
+        "DELETE FROM data_keys",
+    ] {
+        let database = Connection::open(place.data().join("statekeep.db")).expect("the database");
+        assert!(
+            database.execute(change, []).expect("changed") > 0,
+            "{change}"
+        );
+        drop(database);
+        let server = place.start(&["one"]);
+        super::check_versions(&admin.at(&server), change);
+        assert!(server.stop().success());
+        // It is the database that was mended: the copy is not needed any more.
+        let copy = place.data().join("statekeep.datakeys");
+        std::fs::remove_file(&copy).expect("the copy");
+        let server = place.start(&["one"]);
+        super::check_versions(&admin.at(&server), change);
+        assert!(server.stop().success());
+        assert!(copy.exists(), "it is written again");
+    }
+    let database = Connection::open(place.data().join("statekeep.db")).expect("the database");
+    database
+        .execute("UPDATE data_keys SET sealed = x'00'", [])
+        .expect("changed");
+    drop(database);
+    std::fs::remove_file(place.data().join("statekeep.datakeys")).expect("the copy");
+    let log = place.setup(&["one"]).try_start().err().expect("no start");
+    assert!(log.contains("does not open"), "{log}");
+}
+
+#[test]
+fn sealed_content_is_salvaged_with_its_key_and_not_without() {
+    let place = Place::new();
+    let server = place.written(&["one"]);
+    crate::inside::compacted(server.data());
+    assert!(server.stop().success());
+    let salvage = |name: &str, key: Option<&str>| {
+        let out = place.folder.path().join(name);
+        let mut command = statekeep(&["salvage", text(&place.data()), text(&out)]);
+        if let Some(key) = key {
+            command.env("STATEKEEP_STORAGE_KEY_FILE", place.key(key));
+        }
+        (command.output().expect("the binary runs"), out)
+    };
+    let (output, _) = salvage("without", None);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("sealed"),
+        "{said}"
+    );
+    let (output, _) = salvage("with another", Some("two"));
+    assert!(!output.status.success());
+    let (output, out) = salvage("with", Some("one"));
+    super::succeeds(output);
+    let into = place.folder.path().join("imported");
+    super::succeeds(super::run(&["import", text(&out), "--data", text(&into)]));
+    let pulled = super::run(&["state", "pull", "team/net", "--data", text(&into)]);
+    assert_eq!(super::succeeds(pulled), super::state(VERSIONS));
 }
 
 #[test]

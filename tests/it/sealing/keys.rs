@@ -64,7 +64,7 @@ fn another_key_takes_the_place_of_the_first() {
         "{told}"
     );
     admin.write("team/other", state(1), None).expect_status(200);
-    wait_for_rest(&admin);
+    wait_for_rest(&server, &admin);
     wait_for_search(&admin, super::CANARIES[0]);
     check_versions(&admin, "sealed anew");
     let keys = crate::inside::number(server.data(), "SELECT count(*) FROM data_keys");

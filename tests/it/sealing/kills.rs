@@ -30,7 +30,7 @@ fn kill_at(after: u64) {
     let server = place.start(&["two"]);
     let admin = admin.at(&server);
     check_versions(&admin, "killed while it was sealed anew");
-    wait_for_rest(&admin);
+    wait_for_rest(&server, &admin);
     check_versions(&admin, "sealed anew");
     let last = admin.get(&state_path("team/more-19"));
     assert_eq!(last.text(), super::state(19));

@@ -6,7 +6,7 @@ use super::matching::{File, body};
 use super::open::Open;
 
 /// What each area of `domain` may use of the others.
-const AREAS: [(&str, &[&str]); 14] = [
+const AREAS: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("access", &["engine", "error"]),
     ("engine", &["error"]),
@@ -14,6 +14,7 @@ const AREAS: [(&str, &[&str]); 14] = [
     ("content", &["engine", "error"]),
     ("quotas", &["engine", "access", "error"]),
     ("approvals", &["engine", "access", "error"]),
+    ("sealing", &["content", "engine", "access", "error"]),
     (
         "states",
         &["content", "engine", "events", "access", "error", "quotas"],
