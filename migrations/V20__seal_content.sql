@@ -1,7 +1,5 @@
--- Content that is sealed: which data key has sealed a blob, and the data keys, themselves sealed by the storage key, which lies elsewhere.
-
--- The number of the data key that has sealed the frame; NULL where the frame stands in the clear. The digest of a sealed blob is keyed (see docs/format.md).
-ALTER TABLE blobs ADD COLUMN seal INTEGER;
+-- Content that is sealed: the data keys, themselves sealed by the storage key, which lies elsewhere. A blob that one has sealed has its number in `format`,
+-- times 256: a column behind the frame would cost all pages of the frame to be read.
 
 -- Number 0 names blobs and entries of the index, and stays. The highest of the others seals; those below are gone once nothing needs them.
 CREATE TABLE data_keys (

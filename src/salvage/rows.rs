@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::frame::format_of;
 use crate::model::name::StateName;
 use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{ChangeCounts, Hold, LockNote, Version, VersionKind};
@@ -55,8 +56,6 @@ pub(super) struct BlobRow {
 
 /// The column of `blobs` with the frame.
 pub(super) const BLOB_FRAME: usize = 7;
-/// The column of `blobs` with the number of the data key.
-const BLOB_SEAL: usize = 8;
 /// The column of `differences` with the frame.
 pub(super) const DIFFERENCE_FRAME: usize = 1;
 
@@ -191,21 +190,11 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
         base: maybe_integer(record, 3).ok()?,
         size: unsigned(record, 4)?,
         difference: maybe_integer(record, 6).ok()?,
-        seal: seal_of(record).ok()?,
+        seal: format_of(integer(record, 2)?)?.1,
     };
-    unsigned(record, 2)?;
     unsigned(record, 5)?;
     let is_full = record.blob_span(BLOB_FRAME).is_some();
     (is_full != row.difference.is_some()).then_some(row)
-}
-
-/// The number of the data key of a blob; none of a row from before schema 20.
-fn seal_of(record: &SqlRecord<'_>) -> Result<Option<u32>, Unfit> {
-    if record.columns() <= BLOB_SEAL {
-        return Ok(None);
-    }
-    let number = maybe_unsigned(record, BLOB_SEAL)?;
-    number.map(u32::try_from).transpose().map_err(|_| Unfit)
 }
 
 /// A row of `differences`: its id.

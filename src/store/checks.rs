@@ -294,7 +294,7 @@ impl View<'_> {
     ) -> Result<Option<VersionFacts>, StoreError> {
         let sql = "SELECT v.blob_id, b.id IS NOT NULL, b.base, coalesce(b.size = v.size \
                    AND b.stored = length(coalesce(d.frame, b.frame)), FALSE), \
-                   coalesce(b.digest, x''), v.sha256, b.seal FROM versions v LEFT JOIN blobs b \
+                   coalesce(b.digest, x''), v.sha256, b.format FROM versions v LEFT JOIN blobs b \
                    ON b.id = v.blob_id LEFT JOIN differences d ON d.id = b.difference \
                    WHERE v.state_id = ?1 AND v.number = ?2";
         let facts = |row: &Row<'_>| -> rusqlite::Result<(Option<i64>, bool, Option<i64>, bool)> {

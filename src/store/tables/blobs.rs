@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use crate::model::digest::Digest;
-use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
+use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob, format_column};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
@@ -35,7 +35,7 @@ fn parameters(bytes: Bytes) -> (Option<StateId>, Option<i64>, Option<BlobId>) {
     }
 }
 
-const KEPT: &str = "b.id, b.base, b.size, b.stored, b.digest, b.seal FROM blobs b";
+const KEPT: &str = "b.id, b.base, b.size, b.stored, b.digest, b.format FROM blobs b";
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok(Kept {
@@ -44,7 +44,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         size: rows::unsigned(row, 2)?,
         stored: rows::unsigned(row, 3)?,
         digest: rows::digest(row, 4)?,
-        seal: row.get(5)?,
+        seal: rows::format(row, 5)?.1,
     })
 }
 
@@ -53,18 +53,19 @@ impl View<'_> {
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
         self.check_bytes(bytes);
         let sql = format!(
-            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.seal, b.digest \
+            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.digest \
              FROM chain c JOIN blobs b ON b.id = c.id \
              LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
         );
         let mut statement = self.connection.prepared(&sql)?;
         let blob = |row: &Row<'_>| {
+            let (format, seal) = rows::format(row, 0)?;
             let blob = StoredBlob {
-                format: row.get(0)?,
+                format,
                 size: rows::unsigned(row, 1)?,
                 frame: row.get(2)?,
             };
-            Ok(((row.get(3)?, rows::digest(row, 4)?), blob))
+            Ok(((seal, rows::digest(row, 3)?), blob))
         };
         let found = statement.query_map(parameters(bytes), blob)?;
         let opened = found.map(|found| {
@@ -211,19 +212,18 @@ impl Tx<'_> {
         let standing = self.standing(sha256, (blob.format, blob.size), &blob.frame)?;
         let stored = i64::try_from(standing.frame.len()).unwrap_or(i64::MAX);
         let (digest, size) = (standing.digest.as_bytes(), blob.size.cast_signed());
+        let format = format_column(blob.format, standing.seal);
         let Some((id, is_as_it_was)) = self.blob_with(state, &standing, blob)? else {
-            let sql = "INSERT INTO blobs (id, digest, seal, format, size, stored, frame) \
-                       VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5, \
-                       ?6) RETURNING id";
-            let (seal, format) = (standing.seal, blob.format);
-            let values = params![digest, seal, format, size, stored, standing.frame];
+            let sql = "INSERT INTO blobs (id, digest, format, size, stored, frame) \
+                       VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5) \
+                       RETURNING id";
+            let values = params![digest, format, size, stored, standing.frame];
             return self.only(sql, values, |row| row.get(0));
         };
         if !is_as_it_was {
-            let sql = "UPDATE blobs SET seal = ?2, format = ?3, base = NULL, size = ?4, \
-                stored = ?5, difference = NULL, frame = ?6 WHERE id = ?1";
-            let (seal, format) = (standing.seal, blob.format);
-            self.execute(sql, params![id, seal, format, size, stored, standing.frame])?;
+            let sql = "UPDATE blobs SET format = ?2, base = NULL, size = ?3, stored = ?4, \
+                difference = NULL, frame = ?5 WHERE id = ?1";
+            self.execute(sql, params![id, format, size, stored, standing.frame])?;
         }
         Ok(id)
     }
@@ -238,9 +238,9 @@ impl Tx<'_> {
         blob: &StoredBlob,
     ) -> Result<Option<(BlobId, bool)>, StoreError> {
         // What is sealed is never sealed alike: it is opened, and compared then.
-        let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
+        let sql = "SELECT id, format % 256 = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
             difference IS NULL AND (?7 IS NOT NULL OR frame IS ?5), EXISTS (SELECT 1 FROM versions \
-            WHERE blob_id = b.id AND state_id = ?6), seal, iif(?7 IS NULL, NULL, frame) \
+            WHERE blob_id = b.id AND state_id = ?6), format, iif(?7 IS NULL, NULL, frame) \
             FROM blobs b WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1 \
             AND EXISTS (SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id \
             WHERE v.blob_id = b.id AND s.workspace = (SELECT workspace FROM states WHERE id = ?6))";
@@ -248,7 +248,7 @@ impl Tx<'_> {
             let frame: Option<Vec<u8>> = row.get(4)?;
             Ok((
                 (row.get(0)?, row.get(1)?, row.get(2)?),
-                (row.get(3)?, frame),
+                (rows::format(row, 3)?.1, frame),
             ))
         };
         let values = params![
@@ -322,17 +322,16 @@ impl Tx<'_> {
         let difference = base.map(|_| self.put_delta(frame)).transpose()?;
         let alone = base.is_none().then_some(frame);
         let sql = "UPDATE blobs SET format = ?2, base = ?3, stored = ?4, difference = ?5, frame = \
-            ?6, digest = ?7, seal = ?8 WHERE id = ?1";
+            ?6, digest = ?7 WHERE id = ?1";
         let stored = i64::try_from(frame.len()).unwrap_or(i64::MAX);
         let values = params![
             was.id,
-            format,
+            format_column(format, standing.seal),
             base.map(|base| base.id),
             stored,
             difference,
             alone,
-            standing.digest.as_bytes(),
-            standing.seal
+            standing.digest.as_bytes()
         ];
         self.execute(sql, values)?;
         Ok(true)

@@ -10,7 +10,7 @@ use rusqlite::{Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
-use crate::model::frame::{BlobId, Kept, StoredBlob};
+use crate::model::frame::{BlobId, Kept, StoredBlob, format_column};
 use crate::seal::{DataKey, FramePlace, Keyring, StorageKey};
 use crate::store::error::StoreError;
 use crate::store::seals::FORGET_INDEX;
@@ -80,7 +80,7 @@ impl View<'_> {
     }
 
     /// Whether the digest of a blob, in one column, belongs to the SHA-256 of its version and to
-    /// the number of its data key, in the next two.
+    /// its format, in the next two.
     pub(in crate::store) fn is_name_of_its_version(
         &self,
         row: &Row<'_>,
@@ -90,7 +90,7 @@ impl View<'_> {
         let Ok(sha256) = rows::digest(row, at + 1) else {
             return Ok(false);
         };
-        let is_sealed = row.get::<_, Option<u32>>(at + 2)?.is_some();
+        let is_sealed = rows::format(row, at + 2).is_ok_and(|(_, seal)| seal.is_some());
         let named = match self.seals.ring().filter(|_| is_sealed) {
             Some(ring) => ring.names().digest(sha256),
             None => sha256,
@@ -219,9 +219,9 @@ impl Tx<'_> {
             return Ok(false);
         }
         let newest = ring.newest().number();
-        let sql = "SELECT id, seal, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
         let read = |row: &Row<'_>| {
-            let seal: Option<u32> = row.get(1)?;
+            let (_, seal) = rows::format(row, 1)?;
             Ok((row.get::<_, BlobId>(0)?, seal, rows::unsigned(row, 2)?))
         };
         let blobs: Vec<_> = self.all(sql, params![after, MOST_LOOKED_AT], read)?;
@@ -261,7 +261,11 @@ impl Tx<'_> {
             LEFT JOIN differences d ON d.id = b.difference WHERE b.id = ?1";
         let read = |row: &Row<'_>| {
             let frame: Vec<u8> = row.get(2)?;
-            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?, frame))
+            Ok((
+                rows::format(row, 0)?.0,
+                row.get::<_, Option<i64>>(1)?,
+                frame,
+            ))
         };
         let (format, difference, frame) = match self.only(sql, [id], read) {
             Err(StoreError::BadRow(why)) => return skipped(id, &why),
@@ -282,10 +286,12 @@ impl Tx<'_> {
             let sql = "UPDATE differences SET frame = ?2 WHERE id = ?1";
             self.run(sql, params![difference, standing.frame])?;
         }
-        let sql = "UPDATE blobs SET digest = ?2, seal = ?3, stored = ?4, frame = ?5 WHERE id = ?1";
+        let sql = "UPDATE blobs SET digest = ?2, format = ?3, stored = ?4, frame = ?5 \
+            WHERE id = ?1";
         let stored = i64::try_from(standing.frame.len()).unwrap_or(i64::MAX);
         let digest = standing.digest.as_bytes();
-        self.run(sql, params![id, digest, standing.seal, stored, alone])
+        let format = format_column(format, standing.seal);
+        self.run(sql, params![id, digest, format, stored, alone])
     }
 }
 

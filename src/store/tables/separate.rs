@@ -141,9 +141,9 @@ impl Tx<'_> {
             + 1 FROM differences), d.frame FROM differences d JOIN blobs b ON b.difference = d.id \
             WHERE b.id = ?1 RETURNING id";
         let difference: Option<i64> = self.one(difference, [id], |row| row.get(0))?;
-        let blob = "INSERT INTO blobs (id, digest, seal, format, base, size, stored, difference, \
-            frame) SELECT (SELECT coalesce(max(id), 0) + 1 FROM blobs), digest, seal, format, \
-            base, size, stored, ?2, frame FROM blobs WHERE id = ?1 RETURNING id";
+        let blob = "INSERT INTO blobs (id, digest, format, base, size, stored, difference, frame) \
+            SELECT (SELECT coalesce(max(id), 0) + 1 FROM blobs), digest, format, base, size, \
+            stored, ?2, frame FROM blobs WHERE id = ?1 RETURNING id";
         self.only(blob, params![id, difference], |row| row.get(0))
     }
 

@@ -155,7 +155,12 @@ fn a_change_of_sealed_content_is_found_wherever_it_is() {
             .expect("changed");
     };
     check(&place, &admin, ("the frame of another", &change));
-    for column in ["format = 2", "size = size + 1", "seal = NULL", "seal = 7"] {
+    for column in [
+        "format = format + 1",
+        "size = size + 1",
+        "format = format % 256",
+        "format = format + 256",
+    ] {
         let change = |database: &Connection| {
             let sql = format!("UPDATE blobs SET {column} WHERE id = {id}");
             database.execute(&sql, []).expect("changed");
