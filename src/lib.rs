@@ -9,6 +9,7 @@ pub mod blob;
 pub mod diff;
 pub mod hcl;
 pub mod salvage;
+pub mod seal;
 pub mod sqlite_file;
 pub mod store;
 

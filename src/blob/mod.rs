@@ -145,11 +145,20 @@ pub fn decode<'a>(
     frames: impl IntoIterator<Item = Frame<'a>>,
     expected: Digest,
 ) -> Result<Vec<u8>, BlobError> {
+    decode_named(frames, std::convert::identity, expected)
+}
+
+/// The same where bytes are known by another name than their SHA-256: `named` makes it of that.
+pub fn decode_named<'a>(
+    frames: impl IntoIterator<Item = Frame<'a>>,
+    named: impl FnOnce(Digest) -> Digest,
+    expected: Digest,
+) -> Result<Vec<u8>, BlobError> {
     let mut bytes = None;
     for frame in frames {
         bytes = Some(decode_one(frame, bytes.as_deref())?);
     }
-    verified(bytes.ok_or(BlobError::NoBase)?, expected)
+    verified(bytes.ok_or(BlobError::NoBase)?, named, expected)
 }
 
 /// How many bytes a frame says that come out of it; none if it does not say so, or is no frame.
@@ -195,8 +204,12 @@ fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobErro
     }
 }
 
-fn verified(bytes: Vec<u8>, expected: Digest) -> Result<Vec<u8>, BlobError> {
-    let found = Digest::of(&bytes);
+fn verified(
+    bytes: Vec<u8>,
+    named: impl FnOnce(Digest) -> Digest,
+    expected: Digest,
+) -> Result<Vec<u8>, BlobError> {
+    let found = named(Digest::of(&bytes));
     if found == expected || sabotage::is(Fault::NoHash) {
         Ok(bytes)
     } else {

@@ -41,7 +41,7 @@ use rustix::fs::Mode;
 use common::flags::{Common, Volume};
 use common::{environment, wrong};
 use daily::{events, find, inventory, manual, status, version, whoami};
-use keep::{approval, backup, prune, quota, restore, retention, salvage, verify};
+use keep::{approval, backup, encrypt_storage, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
 
@@ -206,6 +206,13 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Seal all content by the server's storage key, beside the service
+    EncryptStorage {
+        #[command(flatten)]
+        args: encrypt_storage::EncryptStorageArgs,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Tell whether a root module configures a backend (exit code 0 yes, 3 no, 4 undecided)
     Detect(detect::DetectArgs),
     /// Write the backend file of a module that configures no backend
@@ -300,6 +307,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Retention { command, common } => block_on(retention::run(command, common)),
         Command::Approval { command, common } => block_on(approval::run(command, common)),
         Command::Quota { command, common } => block_on(quota::run(command, common)),
+        Command::EncryptStorage { args, common } => block_on(encrypt_storage::run(args, common)),
         Command::Detect(args) => return detect::run(&args),
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask),

@@ -11,6 +11,7 @@ use crate::model::approval::GuardedAct;
 use crate::model::retention::Policy;
 use crate::model::span::Span;
 use crate::model::time_of_day::TimeOfDay;
+use crate::seal::StorageKey;
 
 /// One mebibyte in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -136,6 +137,9 @@ pub struct Limits {
     pub max_state_size: u64,
     /// The break-glass folder; none if there is none.
     pub mirror_dir: Option<PathBuf>,
+    /// What opens sealed content: the first one seals, each opens what it has sealed. None where
+    /// content stands in the clear.
+    pub storage_keys: Vec<StorageKey>,
     /// The file that gets each event as a JSON line; none if there is none.
     pub events_file: Option<PathBuf>,
     /// The deepest nesting of a state, in levels.
@@ -198,6 +202,7 @@ impl Default for Limits {
         Self {
             max_state_size,
             mirror_dir: None,
+            storage_keys: Vec::new(),
             events_file: None,
             max_nesting: DEFAULT_MAX_NESTING,
             max_in_flight,

@@ -19,6 +19,7 @@ mod keeping;
 mod mirror;
 pub mod quotas;
 pub mod retention;
+pub mod sealing;
 pub mod states;
 pub mod status;
 pub mod upkeep;
@@ -44,6 +45,7 @@ use crate::domain::integrity::Integrity;
 use crate::domain::keeping::Keeping;
 use crate::domain::quotas::Quotas;
 use crate::domain::retention::Retention;
+use crate::domain::sealing::Sealing;
 use crate::domain::states::{States, locks::Locks};
 use crate::domain::status::{Process, Status};
 use crate::domain::upkeep::Upkeep;
@@ -114,6 +116,11 @@ impl Domain {
     /// Quotas of workspaces.
     pub fn quotas(&self) -> Quotas<'_> {
         Quotas::new(&self.engine)
+    }
+
+    /// Sealed content.
+    pub fn sealing(&self) -> Sealing<'_> {
+        Sealing::new(&self.engine, &self.content)
     }
 
     /// Acts that wait for a second person.

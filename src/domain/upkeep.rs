@@ -93,6 +93,7 @@ impl<'a> Upkeep<'a> {
             self.content.follow_words(),
             self.look_at_outputs(),
             self.content.go_on_erasing(),
+            self.content.go_on_sealing(),
             self.integrity.scrub(),
             self.backups.make_by_themselves(),
             self.mirror.follow(),

@@ -24,7 +24,7 @@ use crate::domain::Domain;
 use endpoints::{
     approvals, backup, consumers, detect, diff, events, freeze, health, hooks, import, inventory,
     keys, lock, login, openapi, page, quotas, resources, retention, rollback, search, state,
-    states, transfer, trusts, verify, versions, whoami,
+    states, storage, transfer, trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -189,6 +189,9 @@ fn of_server() -> Vec<Methods> {
             .on("GET HEAD", quotas::show)
             .on("PUT", quotas::set)
             .on("DELETE", quotas::clear),
+        at("/api/storage").on("GET HEAD", storage::show),
+        at("/api/storage/encrypt").on("POST", storage::encrypt),
+        at("/api/storage/rekey").on("POST", storage::rekey),
         at("/api/approvals").on("GET HEAD", approvals::list),
         at("/api/approvals/{approval}")
             .on("POST", approvals::give)

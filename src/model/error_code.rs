@@ -59,6 +59,8 @@ codes! {
         BadBody = "bad_body",
         /// A value in the body is not possible, such as an empty name.
         BadRequest = "bad_request",
+        /// The server has no storage key, so nothing can be sealed.
+        NotSealed = "not_sealed",
         /// The JSON is no Terraform state.
         NotAState = "not_a_state",
         /// The state is nested deeper than `--max-nesting`.

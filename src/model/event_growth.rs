@@ -43,6 +43,8 @@ impl Growth {
             | EventKind::RetentionUnset
             | EventKind::QuotaSet
             | EventKind::QuotaClear
+            | EventKind::StorageEncrypt
+            | EventKind::StorageRekey
             | EventKind::ClockTrust
             | EventKind::LockAcquire
             | EventKind::LockRelease

@@ -49,6 +49,10 @@ pub enum EventKind {
     QuotaSet,
     /// A workspace's quota was taken away.
     QuotaClear,
+    /// A person asked for all content to be sealed.
+    StorageEncrypt,
+    /// A person went over to another key for sealed content.
+    StorageRekey,
     /// A person said that the clock is right.
     ClockTrust,
     /// A person has looked at an event that was marked for one.
@@ -117,7 +121,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 57] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -141,6 +145,8 @@ impl EventKind {
         Self::RetentionUnset,
         Self::QuotaSet,
         Self::QuotaClear,
+        Self::StorageEncrypt,
+        Self::StorageRekey,
         Self::ClockTrust,
         Self::EventAcknowledge,
         Self::StateFreeze,
@@ -206,6 +212,8 @@ impl EventKind {
             | Self::RetentionUnset
             | Self::QuotaSet
             | Self::QuotaClear
+            | Self::StorageEncrypt
+            | Self::StorageRekey
             | Self::ClockTrust
             | Self::EventAcknowledge
             | Self::StateFreeze
@@ -271,6 +279,8 @@ impl EventKind {
             Self::RetentionUnset => "retention.unset",
             Self::QuotaSet => "quota.set",
             Self::QuotaClear => "quota.clear",
+            Self::StorageEncrypt => "storage.encrypt",
+            Self::StorageRekey => "storage.rekey",
             Self::ClockTrust => "clock.trust",
             Self::EventAcknowledge => "event.acknowledge",
             Self::StateFreeze => "state.freeze",

@@ -17,6 +17,23 @@ pub struct StoredBlob {
     pub frame: Vec<u8>,
 }
 
+/// How the column `format` of a blob tells which data key has sealed the frame: its number, times
+/// this, above how the frame is to be read.
+const SEALED: i64 = 256;
+
+/// The format of a frame, and the number of the data key that has sealed it; none if either cannot
+/// be.
+pub fn format_of(column: i64) -> Option<(u32, Option<u32>)> {
+    let (number, format) = (column / SEALED, column % SEALED);
+    let (number, format) = (u32::try_from(number).ok()?, u32::try_from(format).ok()?);
+    Some((format, Some(number).filter(|number| *number > 0)))
+}
+
+/// The column that tells a format and the number of a data key.
+pub fn format_column(format: u32, seal: Option<u32>) -> i64 {
+    i64::from(seal.unwrap_or(0)) * SEALED + i64::from(format)
+}
+
 /// A blob, as versions refer to it. The number has no meaning outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlobId(i64);
@@ -44,8 +61,10 @@ pub struct Kept {
     pub size: u64,
     /// How long the frame is, in bytes.
     pub stored: u64,
-    /// The SHA-256 of the exact bytes.
+    /// By what the exact bytes are known: their SHA-256; keyed, if the frame is sealed.
     pub digest: Digest,
+    /// The number of the data key that has sealed the frame, if one has.
+    pub seal: Option<u32>,
 }
 
 /// Whose bytes are meant.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::blob;
 use crate::model::digest::Digest;
 use crate::model::frame::MAX_STEPS;
+use crate::seal::{FramePlace, Keyring};
 use crate::sqlite_file::record::SqlRecord;
 
 use super::evidence::{Evidence, Form, Sight};
@@ -31,6 +32,8 @@ pub(super) struct ContentSearch<'a> {
     evidence: &'a Evidence,
     /// The blobs whose digest begins so.
     by_digest: HashMap<u64, Vec<i64>>,
+    /// What opens sealed frames, where it is known.
+    ring: Option<&'a Keyring>,
     cache: VecDeque<(Digest, Arc<Vec<u8>>)>,
     /// Blobs that were tried in vain.
     lost: HashSet<Digest>,
@@ -56,21 +59,26 @@ impl Goal {
     /// Decodes a frame, and gives only the bytes that are looked for.
     fn try_to_decode(
         self,
+        ring: Option<&Keyring>,
         frame: blob::Frame<'_>,
         base: Option<&[u8]>,
         search: &mut Search,
     ) -> Option<Vec<u8>> {
         search.tries += 1;
         let bytes = blob::decode_unverified(frame, base).ok()?;
-        let fits = self
-            .digest
-            .is_none_or(|digest| Digest::of(&bytes) == digest);
+        let sha256 = Digest::of(&bytes);
+        let fits = |digest| sha256 == digest || named(ring, sha256) == Some(digest);
+        let fits = self.digest.is_none_or(fits);
         fits.then_some(bytes)
     }
 }
 
 impl<'a> ContentSearch<'a> {
-    pub(super) fn new(images: &'a Images, evidence: &'a Evidence) -> Self {
+    pub(super) fn new(
+        images: &'a Images,
+        evidence: &'a Evidence,
+        ring: Option<&'a Keyring>,
+    ) -> Self {
         let mut by_digest: HashMap<u64, Vec<i64>> = HashMap::new();
         let blobs = evidence.blobs.iter();
         let rows = blobs.flat_map(|(id, forms)| forms.iter().map(move |form| (*id, form)));
@@ -84,6 +92,7 @@ impl<'a> ContentSearch<'a> {
             images,
             evidence,
             by_digest,
+            ring,
             cache: VecDeque::new(),
             lost: HashSet::new(),
         }
@@ -135,8 +144,11 @@ impl<'a> ContentSearch<'a> {
         if self.lost.contains(&sha256) {
             return Ok(None);
         }
-        let by_digest = self.by_digest.get(&start_of(sha256)).into_iter().flatten();
-        let mut ids: Vec<i64> = by_digest.copied().collect();
+        let digests = [Some(sha256), named(self.ring, sha256)]
+            .into_iter()
+            .flatten();
+        let by_digest = digests.filter_map(|digest| self.by_digest.get(&start_of(digest)));
+        let mut ids: Vec<i64> = by_digest.flatten().copied().collect();
         ids.extend(blob.filter(|blob| !ids.contains(blob)));
         let goal = Goal {
             digest: Some(sha256),
@@ -171,6 +183,9 @@ impl<'a> ContentSearch<'a> {
             let Some(frame) = self.frame(sight, choice, format)? else {
                 continue;
             };
+            let Some(frame) = self.opened(&form.row, format, frame) else {
+                continue;
+            };
             let is_told = |size: &u64| *size == form.row.size || Some(*size) == search.size;
             let size = blob::content_size(&frame).filter(|size| *size <= MAX_CONTENT);
             let Some(size) = size.filter(is_told) else {
@@ -184,7 +199,7 @@ impl<'a> ContentSearch<'a> {
             let bytes = if format == blob::DELTA {
                 self.decode_delta(frame, form.row.base, goal, search)?
             } else {
-                goal.try_to_decode(frame, None, search)
+                goal.try_to_decode(self.ring, frame, None, search)
             };
             if bytes.is_some() {
                 return Ok(bytes);
@@ -207,7 +222,8 @@ impl<'a> ContentSearch<'a> {
         let step = goal.step + 1;
         for form in self.forms(base) {
             let proven = self.search(form.row.digest, Some(base), step, search)?;
-            let bytes = proven.and_then(|base| goal.try_to_decode(frame, Some(&base), search));
+            let bytes =
+                proven.and_then(|base| goal.try_to_decode(self.ring, frame, Some(&base), search));
             if bytes.is_some() {
                 return Ok(bytes);
             }
@@ -216,7 +232,8 @@ impl<'a> ContentSearch<'a> {
         let any = Goal { digest: None, step };
         for form in self.forms(base) {
             let found = self.decode(form, any, search)?;
-            let bytes = found.and_then(|base| goal.try_to_decode(frame, Some(&base), search));
+            let bytes =
+                found.and_then(|base| goal.try_to_decode(self.ring, frame, Some(&base), search));
             if bytes.is_some() {
                 return Ok(bytes);
             }
@@ -258,6 +275,19 @@ impl<'a> ContentSearch<'a> {
         Ok(frame.map(<[u8]>::to_vec))
     }
 
+    /// A frame that can be decoded, if it need not be opened or can be.
+    fn opened(&self, row: &BlobRow, format: u32, frame: Vec<u8>) -> Option<Vec<u8>> {
+        let Some(number) = row.seal else {
+            return Some(frame);
+        };
+        let at = FramePlace {
+            digest: row.digest,
+            format,
+            size: row.size,
+        };
+        self.ring?.open_frame(number, at, frame).ok()
+    }
+
     fn remember(&mut self, sha256: Digest, bytes: &Arc<Vec<u8>>) {
         self.cache.push_front((sha256, Arc::clone(bytes)));
         let mut sum = 0_usize;
@@ -266,6 +296,11 @@ impl<'a> ContentSearch<'a> {
             sum <= MAX_CACHED
         });
     }
+}
+
+/// By what sealed bytes with this SHA-256 are known.
+fn named(ring: Option<&Keyring>, sha256: Digest) -> Option<Digest> {
+    ring.map(|ring| ring.names().digest(sha256))
 }
 
 /// The first eight bytes, which tell nearly all digests apart.

@@ -9,6 +9,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::version::Version;
+use crate::seal::Keyring;
 use crate::sqlite_file::record::SqlRecord;
 
 use super::content::ContentSearch;
@@ -21,6 +22,7 @@ use super::rows::{self, VersionKey};
 pub struct Dataset {
     images: Images,
     evidence: Evidence,
+    ring: Option<Keyring>,
 }
 
 /// A state that was found.
@@ -78,7 +80,22 @@ pub struct Reader<'a> {
 
 impl Dataset {
     pub(super) fn new(images: Images, evidence: Evidence) -> Self {
-        Self { images, evidence }
+        Self {
+            images,
+            evidence,
+            ring: None,
+        }
+    }
+
+    /// Opens sealed content by these keys.
+    pub fn open_with(&mut self, ring: Option<Keyring>) {
+        self.ring = ring;
+    }
+
+    /// Whether some content is sealed, and no key is there that could open it.
+    pub fn is_locked(&self) -> bool {
+        let forms = self.evidence.blobs.values().flatten();
+        self.ring.is_none() && forms.map(|form| form.row.seal).any(|seal| seal.is_some())
     }
 
     /// How many pages and frames hold rows that were recognised.
@@ -143,7 +160,7 @@ impl Dataset {
             Some(newest.row.sha256)
         });
         Reader {
-            content: ContentSearch::new(&self.images, &self.evidence),
+            content: ContentSearch::new(&self.images, &self.evidence, self.ring.as_ref()),
             used: HashSet::new(),
             done: purged.collect(),
             dataset: self,
@@ -252,7 +269,12 @@ impl Reader<'_> {
         let Some(bytes) = self.content.bytes(sha256, Some(blob), None)? else {
             return Ok(false);
         };
-        self.done.insert(sha256);
+        // A sealed blob is known by another digest.
+        let (known_by, sha256) = (sha256, Digest::of(&bytes));
+        self.done.insert(known_by);
+        if !self.done.insert(sha256) && known_by != sha256 {
+            return Ok(true);
+        }
         take(FoundBytes { sha256, bytes })?;
         Ok(true)
     }

@@ -8,9 +8,11 @@ use uuid::Uuid;
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::frame::format_of;
 use crate::model::name::StateName;
 use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{ChangeCounts, Hold, LockNote, Version, VersionKind};
+use crate::seal;
 use crate::sqlite_file::record::{SqlRecord, SqlValue};
 
 /// The first bytes of each frame of zstd.
@@ -48,6 +50,8 @@ pub(super) struct BlobRow {
     pub(super) size: u64,
     /// The row of `differences` that holds its frame; none where this row does.
     pub(super) difference: Option<i64>,
+    /// The number of the data key that has sealed the frame, if one has.
+    pub(super) seal: Option<u32>,
 }
 
 /// The column of `blobs` with the frame.
@@ -186,8 +190,8 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
         base: maybe_integer(record, 3).ok()?,
         size: unsigned(record, 4)?,
         difference: maybe_integer(record, 6).ok()?,
+        seal: format_of(integer(record, 2)?)?.1,
     };
-    unsigned(record, 2)?;
     unsigned(record, 5)?;
     let is_full = record.blob_span(BLOB_FRAME).is_some();
     (is_full != row.difference.is_some()).then_some(row)
@@ -197,10 +201,9 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
 pub(super) fn difference(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<i64> {
     let is_one = (2..=3).contains(&record.columns()) && is_null(record, 0);
     let (offset, _) = record.blob_span(DIFFERENCE_FRAME).filter(|_| is_one)?;
-    record
-        .bytes_from(offset)
-        .starts_with(&FRAME_MAGIC)
-        .then_some(rowid?)
+    let frame = record.bytes_from(offset);
+    let is_frame = frame.starts_with(&FRAME_MAGIC) || seal::is_piece(frame);
+    is_frame.then_some(rowid?)
 }
 
 /// A row of `versions`, as far as it is kept in memory.

@@ -294,13 +294,14 @@ impl View<'_> {
         state: StateId,
         number: u64,
     ) -> Result<Option<VersionFacts>, StoreError> {
-        let sql = "SELECT v.blob_id, b.id IS NOT NULL, b.base, \
-                   coalesce(b.digest = v.sha256 AND b.size = v.size AND b.stored = \
-                   length(coalesce(d.frame, b.frame)), FALSE) \
-                   FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id LEFT JOIN differences d \
-                   ON d.id = b.difference WHERE v.state_id = ?1 AND v.number = ?2";
+        let sql = "SELECT v.blob_id, b.id IS NOT NULL, b.base, coalesce(b.size = v.size \
+                   AND b.stored = length(coalesce(d.frame, b.frame)), FALSE), \
+                   coalesce(b.digest, x''), v.sha256, b.format FROM versions v LEFT JOIN blobs b \
+                   ON b.id = v.blob_id LEFT JOIN differences d ON d.id = b.difference \
+                   WHERE v.state_id = ?1 AND v.number = ?2";
         let facts = |row: &Row<'_>| -> rusqlite::Result<(Option<i64>, bool, Option<i64>, bool)> {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            let fits = row.get::<_, bool>(3)? && self.is_name_of_its_version(row, 4)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, fits))
         };
         let found = self.one(sql, params![state, number.cast_signed()], facts)?;
         let Some((blob, is_there, base, fits)) = found else {

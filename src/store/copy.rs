@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::held::HeldFiles;
-use super::row_hash::RowKey;
+use super::seals::DirectoryKeys;
 use super::tx::{Counts, Data, View};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
@@ -35,7 +35,7 @@ pub struct DatabaseCopier {
     schema: u32,
     instance: Uuid,
     held: Arc<HeldFiles>,
-    row_key: Arc<RowKey>,
+    keys: Arc<DirectoryKeys>,
 }
 
 /// What a copy holds.
@@ -114,14 +114,14 @@ impl DatabaseCopier {
         schema: u32,
         instance: Uuid,
         held: Arc<HeldFiles>,
-        row_key: Arc<RowKey>,
+        keys: Arc<DirectoryKeys>,
     ) -> Self {
         Self {
             path,
             schema,
             instance,
             held,
-            row_key,
+            keys,
         }
     }
 
@@ -136,7 +136,7 @@ impl DatabaseCopier {
         // The first read fixes the moment.
         let facts = self.facts(&View::of(Data {
             connection: &source,
-            row_key: &self.row_key,
+            keys: &self.keys,
         }))?;
         if sabotage::is(Fault::BackupWithoutWal) {
             std::fs::copy(&self.path, target)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::privacy::NotPrivate;
 use super::start::loss::Loss;
+use crate::seal::SealError;
 
 /// Why a read or a write did not happen. Nothing of a failed write is kept.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -239,6 +240,33 @@ pub enum OpenError {
             believes the rows as they stand"
     )]
     NoRowKey(PathBuf),
+    /// Content is sealed, and the storage key is not given.
+    #[error(
+        "the content is sealed by the storage key {mark}, {}; nothing was changed. Give the file \
+            that holds it by --storage-key-file or STATEKEEP_STORAGE_KEY_FILE; without that key \
+            nothing can be read",
+        if *.is_any_given { "which is none of those that are given" } else { "which is not given" }
+    )]
+    StorageKey {
+        /// The mark of the key that is needed.
+        mark: String,
+        /// Whether other keys are given.
+        is_any_given: bool,
+    },
+    /// A data key does not open, though its storage key is there.
+    #[error(
+        "the data key {number} in {} does not open: {error}; nothing was changed. Go back to a \
+            backup by `statekeep restore`",
+        .path.display()
+    )]
+    DataKeys {
+        /// The database.
+        path: PathBuf,
+        /// The data key's number.
+        number: u32,
+        /// Why it does not open.
+        error: SealError,
+    },
     /// The file may not be written.
     #[error(
         "{0} cannot be written; check its owner and mode, and that its file system is not mounted \

@@ -133,7 +133,7 @@ mod tests {
     use crate::store::{FILE_NAME, Store};
 
     fn readers_of(dir: &std::path::Path, store: &Store) -> Readers {
-        Readers::open(&dir.join(FILE_NAME), &store.row_key, &store.held).unwrap()
+        Readers::open(&dir.join(FILE_NAME), &store.keys, &store.held).unwrap()
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod error;
 mod event_key;
 mod first;
 mod held;
+mod keyring;
 mod memo;
 mod preview;
 mod privacy;
@@ -24,6 +25,7 @@ mod remembered;
 mod row_hash;
 mod row_key;
 mod schema;
+mod seals;
 mod seen_damage;
 mod separation;
 mod start;
@@ -64,6 +66,7 @@ pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
 pub use tables::event_walk::{ChainPlace, ChainStep, NotedBy, NotedHead};
 pub use tables::found::{Then, WordsChange, WordsStep};
+pub use tables::seals::SealFacts;
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
 pub use tx::{Counts, Tx, View};
@@ -80,12 +83,13 @@ use crate::model::page::{DamagedRow, ListPage};
 use crate::model::signed_head::{HeadSigner, SignedHead};
 use crate::model::state::AddressInfo;
 use crate::model::trust::IssuerTrust;
+use crate::seal::StorageKey;
 use changed_pages::ChangedPages;
 use held::HeldFiles;
 use memo::Commits;
 use readers::Readers;
 use remembered::RememberedRows;
-use row_hash::RowKey;
+use seals::{DirectoryKeys, Seals};
 use seen_damage::SeenDamage;
 use start::anchor::Anchor;
 use start::files::DatabaseFiles;
@@ -128,7 +132,7 @@ pub struct Store {
     /// The last event of which the anchor told when the data was opened.
     anchored: Option<EventHead>,
     signer: Option<Arc<HeadSigner>>,
-    row_key: Arc<RowKey>,
+    keys: Arc<DirectoryKeys>,
     damage: Arc<SeenDamage>,
     changed_pages: Arc<ChangedPages>,
     /// Dropped after every connection to the files.
@@ -139,15 +143,16 @@ impl Store {
     /// Opens the database in a data directory, and makes or migrates it if needed. No other process
     /// may have it open. At most `max_queue` jobs wait to be written.
     pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
-        Self::open_confirmed(dir, max_queue, metrics, Confirmed::default())
+        Self::open_confirmed(dir, max_queue, metrics, (Confirmed::default(), &[]))
     }
 
-    /// The same, with what a person has confirmed.
+    /// The same, with what a person has confirmed, and the storage keys of sealed content: the
+    /// first one seals data keys, each opens those that it has sealed.
     pub fn open_confirmed(
         dir: &Path,
         max_queue: usize,
         metrics: &Arc<Metrics>,
-        confirmed: Confirmed,
+        (confirmed, storage_keys): (Confirmed, &[StorageKey]),
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let wal = connection::wal_path(&path);
@@ -169,11 +174,14 @@ impl Store {
             // Frames behind a damaged one must not be taken for a new loss.
             erasing::truncate_wal(&connection).map_err(explained)?;
         }
-        let row_key = Arc::new(rehash::key_of(&connection, &path, confirmed)?);
-        separation::separate_workspaces(&connection, &row_key, &path)?;
+        let keys = Arc::new(DirectoryKeys {
+            rows: rehash::key_of(&connection, &path, confirmed)?,
+            seals: Seals::open(&connection, &path, storage_keys)?,
+        });
+        separation::separate_workspaces(&connection, &keys, &path)?;
         let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
         let mut last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
-        let known = tables::event_chain::known_or_begun(&connection, &row_key)
+        let known = tables::event_chain::known_or_begun(&connection, &keys.rows)
             .map_err(|error| OpenError::Rows(error.to_string()))?;
         last.events = known.head;
         let anchored = found.anchored_event(&last);
@@ -183,7 +191,7 @@ impl Store {
         if found.loss.is_none() {
             anchor.note(last);
         }
-        let readers = Readers::open(&path, &row_key, &held)?;
+        let readers = Readers::open(&path, &keys, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
         damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
         let remembered = RememberedRows::new(&commits);
@@ -192,7 +200,7 @@ impl Store {
         let database = Database {
             path: &path,
             connection,
-            row_key: Arc::clone(&row_key),
+            keys: Arc::clone(&keys),
             last: (last, known.begun),
             anchor,
             held: Arc::clone(&held),
@@ -211,7 +219,7 @@ impl Store {
             accepted_loss: found.loss,
             anchored,
             signer,
-            row_key,
+            keys,
             damage,
             changed_pages,
             held,
@@ -443,7 +451,7 @@ impl Store {
             self.schema_version,
             self.instance,
             Arc::clone(&self.held),
-            Arc::clone(&self.row_key),
+            Arc::clone(&self.keys),
         )
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
-use super::row_hash::RowKey;
+use super::seals::DirectoryKeys;
 use super::tx::{Data, View};
 use crate::model::clock;
 use crate::sabotage::{self, Fault};
@@ -59,7 +59,7 @@ async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
 
 struct Pool {
     path: PathBuf,
-    row_key: Arc<RowKey>,
+    keys: Arc<DirectoryKeys>,
     /// The one used last is at the end, and is used next. None once the store is closed.
     idle: Mutex<Option<Vec<Idle>>>,
     /// Dropped after the connections.
@@ -84,13 +84,13 @@ impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
     pub(super) fn open(
         path: &Path,
-        row_key: &Arc<RowKey>,
+        keys: &Arc<DirectoryKeys>,
         held: &Arc<HeldFiles>,
     ) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
         let pool = Pool {
             path: path.to_owned(),
-            row_key: Arc::clone(row_key),
+            keys: Arc::clone(keys),
             idle: Mutex::new(Some(vec![first.into()])),
             held: Arc::clone(held),
         };
@@ -183,7 +183,7 @@ impl Pool {
         connection.prepared("BEGIN")?.execute([])?;
         let data = Data {
             connection: &connection,
-            row_key: &self.row_key,
+            keys: &self.keys,
         };
         let result = job(&View::of(data));
         statements::tell_steps("read");
@@ -236,8 +236,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // Makes the file.
         let store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
-        let readers =
-            Readers::open(&dir.path().join(FILE_NAME), &store.row_key, &store.held).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME), &store.keys, &store.held).unwrap();
         let is_free = |view: &View<'_>| {
             Ok(matches!(
                 view.lookup(&StateName::parse("w", "b").unwrap())?,

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::checkpoint::Room;
 use super::error::{OpenError, StoreError};
-use super::row_hash::RowKey;
+use super::seals::DirectoryKeys;
 use super::tables::separate::Copies;
 use super::touches::Touches;
 use super::tx::{Data, Pending, Tx};
@@ -19,7 +19,7 @@ use crate::model::state::StateId;
 /// Separates the workspaces of a database that an earlier schema made, if that was not done yet.
 pub(super) fn separate_workspaces(
     connection: &Connection,
-    row_key: &RowKey,
+    keys: &DirectoryKeys,
     database: &Path,
 ) -> Result<(), OpenError> {
     let work = || -> Result<(), StoreError> {
@@ -28,7 +28,7 @@ pub(super) fn separate_workspaces(
             return Ok(());
         }
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let done = separate_all(connection, row_key, database);
+        let done = separate_all(connection, keys, database);
         let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
         connection.execute_batch(end)?;
         done
@@ -44,13 +44,10 @@ pub(super) fn separate_workspaces(
 
 fn separate_all(
     connection: &Connection,
-    row_key: &RowKey,
+    keys: &DirectoryKeys,
     database: &Path,
 ) -> Result<(), StoreError> {
-    let data = Data {
-        connection,
-        row_key,
-    };
+    let data = Data { connection, keys };
     let (room, pending) = (Room::of(database), Pending::default());
     let tx = Tx::new(data, &Touches::Everything, &room, &pending, clock::now());
     let sql = "SELECT id, workspace FROM states ORDER BY workspace, id";

@@ -12,10 +12,12 @@ use rusqlite::{CachedStatement, Connection, Statement};
 
 /// Tables of a row, or of none: a scan of them costs nothing.
 #[cfg(debug_assertions)]
-const OF_ONE_ROW: [&str; 7] = [
+const OF_ONE_ROW: [&str; 9] = [
     "commits",
     "instance",
+    "data_keys",
     "pending_erasure",
+    "pending_seal",
     "pending_separation",
     "row_key",
     "scrub",

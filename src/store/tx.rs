@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use super::checkpoint::Room;
 use super::error::StoreError;
 use super::row_hash::RowKey;
+use super::seals::{DirectoryKeys, Seals};
 use super::tables::rows;
 use super::touches::Touches;
 use crate::model::clock::Timestamp;
@@ -17,11 +18,11 @@ use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::store::statements::Prepare as _;
 
-/// A connection, and the key of what is behind it.
+/// A connection, and the keys of what is behind it.
 #[derive(Clone, Copy)]
 pub(super) struct Data<'c> {
     pub(super) connection: &'c Connection,
-    pub(super) row_key: &'c RowKey,
+    pub(super) keys: &'c DirectoryKeys,
 }
 
 /// One moment of the database.
@@ -29,6 +30,8 @@ pub struct View<'c> {
     pub(super) connection: &'c Connection,
     /// What the rows' hashes are made with.
     pub(super) row_key: &'c RowKey,
+    /// What content is sealed with.
+    pub(super) seals: &'c Seals,
     /// What the job declared that reads here; none where it only reads.
     touches: Option<&'c Touches>,
 }
@@ -37,7 +40,8 @@ impl<'c> View<'c> {
     pub(super) const fn of(data: Data<'c>) -> Self {
         Self {
             connection: data.connection,
-            row_key: data.row_key,
+            row_key: &data.keys.rows,
+            seals: &data.keys.seals,
             touches: None,
         }
     }
@@ -184,7 +188,8 @@ impl<'c> Tx<'c> {
         Self {
             view: View {
                 connection: data.connection,
-                row_key: data.row_key,
+                row_key: &data.keys.rows,
+                seals: &data.keys.seals,
                 touches: Some(touches),
             },
             room,

@@ -32,7 +32,7 @@ use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
 use super::memo::Commits;
-use super::row_hash::RowKey;
+use super::seals::DirectoryKeys;
 use super::seen_damage::SeenDamage;
 use super::start::keeper::AnchorKeeper;
 use super::tx::Tx;
@@ -73,7 +73,7 @@ pub(super) struct WritingThread {
 pub(super) struct Database<'p> {
     pub(super) path: &'p Path,
     pub(super) connection: Connection,
-    pub(super) row_key: Arc<RowKey>,
+    pub(super) keys: Arc<DirectoryKeys>,
     /// The last commit, and the last event from before the chain of events.
     pub(super) last: (Commit, i64),
     pub(super) anchor: AnchorKeeper,
@@ -92,7 +92,7 @@ impl WritingThread {
         let Database {
             path,
             connection,
-            row_key,
+            keys,
             last,
             anchor,
             held,
@@ -112,12 +112,7 @@ impl WritingThread {
         let rounds = WalRounds::of(path);
         let run = move || {
             Loop {
-                transactions: Transactions::new(
-                    (connection, row_key),
-                    last,
-                    commits,
-                    metrics.clone(),
-                ),
+                transactions: Transactions::new((connection, keys), last, commits, metrics.clone()),
                 anchor,
                 rounds,
                 checkpoints,

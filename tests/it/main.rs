@@ -44,6 +44,7 @@ mod rules;
 mod salvage;
 mod samples;
 mod scrape;
+mod sealing;
 mod skip;
 mod tidy;
 mod tls;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::client::webhook::HookSender;
+use crate::cli::common::storage_keys;
 use crate::cli::output::CliError;
 use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
@@ -22,7 +23,11 @@ impl Inside {
     /// Starts it on a data directory, on a socket of this name there.
     pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
-        let domain = Domain::open(lock, Limits::default()).map_err(CliError::because)?;
+        let limits = Limits {
+            storage_keys: storage_keys::of_environment()?,
+            ..Limits::default()
+        };
+        let domain = Domain::open(lock, limits).map_err(CliError::because)?;
         // Only `hook` asks it: nothing follows the events here.
         domain
             .hooks()

@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 70] = [
+const EXAMPLES: [(&str, &[&str]); 75] = [
     (
         "serve",
         &[
@@ -228,6 +228,20 @@ const EXAMPLES: [(&str, &[&str]); 70] = [
     ("approval list", &["statekeep approval list"]),
     ("approval give", &["statekeep approval give 482910"]),
     ("approval refuse", &["statekeep approval refuse 482910"]),
+    (
+        "encrypt-storage",
+        &["STATEKEEP_STORAGE_KEY_FILE=storage.key statekeep encrypt-storage"],
+    ),
+    ("key new-storage", &["statekeep key new-storage new.key"]),
+    ("key escrow", &["statekeep key escrow storage.key"]),
+    (
+        "key from-escrow",
+        &["statekeep key from-escrow storage.key.again < words.txt"],
+    ),
+    (
+        "key rekey-storage",
+        &["STATEKEEP_STORAGE_KEY_FILE=storage.key statekeep key rekey-storage"],
+    ),
     ("quota list", &["statekeep quota list"]),
     ("quota show", &["statekeep quota show team-a"]),
     (

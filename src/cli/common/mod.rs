@@ -16,5 +16,6 @@ pub(super) mod reach;
 pub(super) mod request_error;
 pub(super) mod roles;
 pub(super) mod rows;
+pub(super) mod storage_keys;
 pub(super) mod translation;
 pub(super) mod wrong;

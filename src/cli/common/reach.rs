@@ -277,7 +277,7 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
 }
 
 /// Says once, as ssh does, that others can read a key file. A pipe is nobody else's.
-fn warn_of_readers(file: &File, name: &str) {
+pub(in crate::cli) fn warn_of_readers(file: &File, name: &str) {
     static TOLD: Once = Once::new();
     let is_open = |found: &Metadata| found.is_file() && found.mode() & OTHERS_READ != 0;
     if file.metadata().is_ok_and(|found| is_open(&found)) {

@@ -2,6 +2,7 @@
 
 pub(super) mod approval;
 pub(super) mod backup;
+pub(super) mod encrypt_storage;
 pub(super) mod prune;
 pub(super) mod quota;
 pub(super) mod restore;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::reach::{Reach, Way};
+use crate::cli::common::storage_keys;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted, harmless, size};
 use crate::domain::auth::keys::WithSecret;
@@ -55,6 +56,7 @@ pub(in crate::cli) async fn run(args: RestoreDataArgs, common: Common) -> Result
         revokes_keys: args.revoke_keys,
         accepts_damage: args.accept_damage,
         key_to_file: !io::stderr().is_terminal(),
+        storage_keys: storage_keys::of_environment()?,
     };
     let from = open(&args.file)?;
     let restored = restore::restore(from, &wanted).await;

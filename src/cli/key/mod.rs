@@ -1,6 +1,7 @@
 //! `statekeep key …`
 
 mod list;
+mod storage;
 
 use std::collections::HashSet;
 
@@ -24,6 +25,14 @@ use crate::model::span::Span;
 
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
+    #[command(flatten)]
+    OfServer(ServerKeyCommand),
+    #[command(flatten)]
+    OfFile(storage::StorageKeyCommand),
+}
+
+#[derive(Subcommand)]
+pub(super) enum ServerKeyCommand {
     /// Create a key; its secret is printed this once
     Create(CreateArgs),
     /// List all keys
@@ -56,6 +65,8 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "DURATION", default_value = "0s")]
         grace: Span,
     },
+    /// Go over to the first storage key that the server was started with
+    RekeyStorage,
 }
 
 #[derive(Args)]
@@ -84,26 +95,31 @@ pub(super) struct CreateArgs {
 
 /// Runs one of them.
 pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliError> {
+    let command = match command {
+        KeyCommand::OfFile(command) => return storage::run(command, common.format),
+        KeyCommand::OfServer(command) => command,
+    };
     let client = Client::connect(&common.reach).await?;
     let done = act(&client, command, common.format).await;
     client.close().await?;
     done
 }
 
-async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), CliError> {
+async fn act(client: &Client, command: ServerKeyCommand, format: Format) -> Result<(), CliError> {
     match command {
-        KeyCommand::Create(args) => create(client, args, format).await,
-        KeyCommand::List(args) => list::run(client, &args, format).await,
-        KeyCommand::Show { key } => {
+        ServerKeyCommand::Create(args) => create(client, args, format).await,
+        ServerKeyCommand::List(args) => list::run(client, &args, format).await,
+        ServerKeyCommand::Show { key } => {
             let path = key_path(client, &key).await?;
             show(&client.get(&path).await?, format)
         }
-        KeyCommand::Revoke {
+        ServerKeyCommand::Revoke {
             key,
             with_children,
             destroying,
         } => revoke(client, (&key, with_children), &destroying, format).await,
-        KeyCommand::Rotate { key, grace } => {
+        ServerKeyCommand::RekeyStorage => storage::rekey(client, format).await,
+        ServerKeyCommand::Rotate { key, grace } => {
             let path = format!("{}/rotate", key_path(client, &key).await?);
             let body = json!({ "grace": grace.0.as_secs() });
             with_secret(&client.call("POST", &path, Some(body)).await?, format)

@@ -324,6 +324,7 @@ impl LimitArgs {
         let limits = Limits {
             max_state_size: size(self.max_state_size, default.max_state_size),
             mirror_dir: None,
+            storage_keys: Vec::new(),
             events_file: None,
             max_nesting: self.max_nesting,
             max_in_flight,

@@ -23,6 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::cli::client::network::address;
+use crate::cli::common::storage_keys::StorageKeyArgs;
 use crate::cli::output::{self, CliError};
 use crate::cli::serve::hooks::{Askers, HookArgs};
 use crate::cli::serve::issuers::IssuerArgs;
@@ -103,6 +104,8 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "STATEKEEP_EVENTS_FILE", value_name = "FILE")]
     events_file: Option<PathBuf>,
     #[command(flatten)]
+    storage_keys: StorageKeyArgs,
+    #[command(flatten)]
     issuers: IssuerArgs,
     #[command(flatten)]
     hooks: HookArgs,
@@ -161,6 +164,7 @@ impl ServeArgs {
                 .map(|name| format!(" (its value comes from the variable {name})"));
             CliError::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
+        limits.storage_keys = self.storage_keys.keys()?;
         limits.mirror_dir.clone_from(&self.mirror_dir);
         limits.events_file.clone_from(&self.events_file);
         let backups = limits.backups.as_ref().map(|backups| backups.dir.as_path());

@@ -29,6 +29,7 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyStatus};
 use crate::sabotage::{self, Fault};
+use crate::seal::StorageKey;
 use crate::store::{
     ANCHOR_FILE, FILE_NAME, RESTORE_FOLDER, RESTORED_DATABASE, Touches, Tx, begun_restore,
 };
@@ -53,6 +54,8 @@ pub struct RestoreRequest {
     pub accepts_damage: bool,
     /// Whether the new admin key's secret goes into its file.
     pub key_to_file: bool,
+    /// What opens its content, if that is sealed.
+    pub storage_keys: Vec<StorageKey>,
 }
 
 /// What came out of a backup.
@@ -158,7 +161,11 @@ pub async fn restore(
     let work = WorkFolder::make(&target.path.join(RESTORE_FOLDER)).map_err(at(&target.path))?;
     let mut has_room = |manifest: &BackupManifest| target.has_room(manifest);
     let backup = archive::read(from, Some(work.path()), &mut has_room, &mut || Ok(()))?;
-    let opened = OpenedCopy::open(work.path(), &Limits::default());
+    let limits = Limits {
+        storage_keys: wanted.storage_keys.clone(),
+        ..Limits::default()
+    };
+    let opened = OpenedCopy::open(work.path(), &limits);
     let opened = opened.map_err(NotRestored::NotOpened)?;
     let restored = made_ready(&opened, backup, wanted).await;
     opened.close().await;

@@ -11,7 +11,8 @@ pub mod missing;
 pub mod outputs;
 pub mod prove;
 pub mod read;
-pub mod space;
+pub mod sealing;
+mod space;
 pub mod words;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(in crate::domain) struct Content {
     /// Decoding under way.
     decoding: SingleFlight<BytesKey, Arc<LeasedBytes>>,
     erasing: Erasing,
+    sealing: SealingTask,
     words: WordsIndex,
 }
 
@@ -53,6 +55,15 @@ struct Erasing {
     report: parking_lot::Mutex<Option<ErasureReport>>,
 }
 
+/// Who seals.
+#[derive(Default)]
+struct SealingTask {
+    /// Woken when there is content to be sealed.
+    more: Arc<Notify>,
+    /// Whether a task does it. A command that has the data directory to itself has none.
+    is_by_itself: AtomicBool,
+}
+
 impl Content {
     pub(in crate::domain) fn new(engine: Arc<Engine>, cache: Arc<DecodedCache>) -> Self {
         Self {
@@ -62,6 +73,7 @@ impl Content {
             compaction: Arc::default(),
             decoding: SingleFlight::default(),
             erasing: Erasing::default(),
+            sealing: SealingTask::default(),
             words: WordsIndex::default(),
         }
     }

@@ -34,9 +34,13 @@ fn work(chain: ChainSize) -> u64 {
     chain.largest.saturating_mul(chain.frames)
 }
 
-/// Decodes a chain of frames, and compares what comes out with its SHA-256.
-fn decoded(chain: &[StoredBlob], expected: Digest, reservation: Reservation) -> ProvenBytes {
-    let bytes = blob::decode(chain.iter().map(frame), expected);
+/// Decodes a chain of frames, and compares what comes out with the digest it is known by.
+fn decoded(
+    chain: &[StoredBlob],
+    (expected, named): (Digest, impl FnOnce(Digest) -> Digest),
+    reservation: Reservation,
+) -> ProvenBytes {
+    let bytes = blob::decode_named(chain.iter().map(frame), named, expected);
     bytes.map(|bytes| LeasedBytes::new(bytes, reservation))
 }
 
@@ -150,8 +154,9 @@ impl Content {
         when_full: WhenFull,
     ) -> Result<Arc<LeasedBytes>, Error> {
         let number = version.number;
-        let bytes = (Bytes::Of(state, number), version.sha256);
-        match self.decode_chain(bytes, when_full).await {
+        let bytes = Bytes::Of(state, number);
+        let known_by = (version.sha256, self.engine.store.naming(false));
+        match self.decode_chain(bytes, known_by, when_full).await {
             Ok(Some(decoded)) => decoded.map_err(|error| damaged(name, number, &error)),
             Ok(None) => Err(self.why_empty(name, state, number).await),
             Err(Error::Damaged(cause)) => Err(damaged(name, number, &cause)),
@@ -159,17 +164,20 @@ impl Content {
         }
     }
 
-    /// Some bytes, which have this SHA-256, out of their frames; none where there is no frame.
+    /// Some bytes, which are known by this digest, out of their frames; none where there is no
+    /// frame.
     async fn decode_chain(
         &self,
-        (bytes, sha256): (Bytes, Digest),
+        bytes: Bytes,
+        (digest, named): (Digest, impl Fn(Digest) -> Digest + Clone + Send + 'static),
         when_full: WhenFull,
     ) -> Result<Option<ProvenBytes>, Error> {
+        let name = named.clone();
         let take = move |size, reservation, chain: Vec<StoredBlob>| {
             if chain.is_empty() {
                 Found::Nothing
             } else if is_small(work(size)) {
-                Found::Bytes(decoded(&chain, sha256, reservation))
+                Found::Bytes(decoded(&chain, (digest, &name), reservation))
             } else {
                 Found::Frames(reservation, chain)
             }
@@ -180,7 +188,7 @@ impl Content {
             Found::Bytes(decoded) => return Ok(Some(decoded)),
             Found::Frames(reservation, chain) => (reservation, chain),
         };
-        let decode = move |reservation| decoded(&chain, sha256, reservation);
+        let decode = move |reservation| decoded(&chain, (digest, named), reservation);
         let decoded = self
             .engine
             .on_a_core(work(size), reservation, decode)
@@ -221,7 +229,7 @@ impl Content {
         &self,
         bytes: Bytes,
         when_full: WhenFull,
-        take: impl Fn(ChainSize, Reservation, Vec<StoredBlob>) -> T + Copy + Send + 'static,
+        take: impl Fn(ChainSize, Reservation, Vec<StoredBlob>) -> T + Clone + Send + 'static,
     ) -> Result<(ChainSize, T), Error> {
         let store = &self.engine.store;
         let mut wanted = store.read_inline(|view| view.chain_size(bytes)).await?;
@@ -233,6 +241,7 @@ impl Content {
                 let found = chain_within(view, bytes, wanted)?;
                 Ok(found.map(|chain| (reservation, chain)))
             };
+            let take = take.clone();
             let then = move |found: Result<(Reservation, Vec<StoredBlob>), ChainSize>| {
                 found.map(|(reservation, chain)| take(wanted, reservation, chain))
             };
@@ -249,8 +258,9 @@ impl Content {
         &self,
         kept: &Kept,
     ) -> Result<Option<Arc<LeasedBytes>>, Error> {
-        let bytes = (Bytes::In(kept.id), kept.digest);
-        let decoded = self.decode_chain(bytes, WhenFull::Wait).await?;
+        let known_by = (kept.digest, self.engine.store.naming(kept.seal.is_some()));
+        let decoded = self.decode_chain(Bytes::In(kept.id), known_by, WhenFull::Wait);
+        let decoded = decoded.await?;
         Ok(decoded.and_then(Result::ok))
     }
 }

@@ -62,7 +62,8 @@ impl Engine {
     ) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::default());
         let confirmed = dir.confirmed();
-        let store = Store::open_confirmed(dir.path(), limits.max_queue, &metrics, confirmed)?;
+        let allowed = (confirmed, limits.storage_keys.as_slice());
+        let store = Store::open_confirmed(dir.path(), limits.max_queue, &metrics, allowed)?;
         Ok(Self {
             trust: Arc::new(Trust::at_start(&store, limits.max_clock_jump)),
             store,

@@ -24,6 +24,7 @@ pub(super) mod rollback;
 pub(super) mod search;
 pub(super) mod state;
 pub(super) mod states;
+pub(super) mod storage;
 pub(super) mod transfer;
 pub(super) mod trusts;
 pub(super) mod verify;

@@ -11,11 +11,12 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use crate::model::digest::Digest;
-use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
+use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob, format_column};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
+use crate::store::tables::seals::StandingFrame;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
@@ -34,7 +35,7 @@ fn parameters(bytes: Bytes) -> (Option<StateId>, Option<i64>, Option<BlobId>) {
     }
 }
 
-const KEPT: &str = "b.id, b.base, b.size, b.stored, b.digest FROM blobs b";
+const KEPT: &str = "b.id, b.base, b.size, b.stored, b.digest, b.format FROM blobs b";
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok(Kept {
@@ -43,6 +44,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         size: rows::unsigned(row, 2)?,
         stored: rows::unsigned(row, 3)?,
         digest: rows::digest(row, 4)?,
+        seal: rows::format(row, 5)?.1,
     })
 }
 
@@ -51,20 +53,26 @@ impl View<'_> {
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
         self.check_bytes(bytes);
         let sql = format!(
-            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame) FROM chain c JOIN blobs b \
-                ON b.id = c.id \
+            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.digest \
+             FROM chain c JOIN blobs b ON b.id = c.id \
              LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
         );
         let mut statement = self.connection.prepared(&sql)?;
         let blob = |row: &Row<'_>| {
-            Ok(StoredBlob {
-                format: row.get(0)?,
+            let (format, seal) = rows::format(row, 0)?;
+            let blob = StoredBlob {
+                format,
                 size: rows::unsigned(row, 1)?,
                 frame: row.get(2)?,
-            })
+            };
+            Ok(((seal, rows::digest(row, 3)?), blob))
         };
         let found = statement.query_map(parameters(bytes), blob)?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        let opened = found.map(|found| {
+            let (sealed, blob) = found?;
+            self.opened(sealed, blob)
+        });
+        opened.collect()
     }
 
     /// How large that chain is.
@@ -201,27 +209,21 @@ impl Tx<'_> {
         sha256: Digest,
         blob: &StoredBlob,
     ) -> Result<BlobId, StoreError> {
-        let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
-        let Some((id, is_as_it_was)) = self.blob_with(state, sha256, (blob, stored))? else {
+        let standing = self.standing(sha256, (blob.format, blob.size), &blob.frame)?;
+        let stored = i64::try_from(standing.frame.len()).unwrap_or(i64::MAX);
+        let (digest, size) = (standing.digest.as_bytes(), blob.size.cast_signed());
+        let format = format_column(blob.format, standing.seal);
+        let Some((id, is_as_it_was)) = self.blob_with(state, &standing, blob)? else {
             let sql = "INSERT INTO blobs (id, digest, format, size, stored, frame) \
                        VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5) \
                        RETURNING id";
-            let values = params![
-                sha256.as_bytes(),
-                blob.format,
-                blob.size.cast_signed(),
-                stored,
-                blob.frame
-            ];
+            let values = params![digest, format, size, stored, standing.frame];
             return self.only(sql, values, |row| row.get(0));
         };
         if !is_as_it_was {
             let sql = "UPDATE blobs SET format = ?2, base = NULL, size = ?3, stored = ?4, \
                 difference = NULL, frame = ?5 WHERE id = ?1";
-            self.execute(
-                sql,
-                params![id, blob.format, blob.size.cast_signed(), stored, blob.frame],
-            )?;
+            self.execute(sql, params![id, format, size, stored, standing.frame])?;
         }
         Ok(id)
     }
@@ -232,31 +234,65 @@ impl Tx<'_> {
     fn blob_with(
         &self,
         state: StateId,
-        sha256: Digest,
-        (blob, stored): (&StoredBlob, i64),
+        standing: &StandingFrame<'_>,
+        blob: &StoredBlob,
     ) -> Result<Option<(BlobId, bool)>, StoreError> {
-        let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
-            difference IS NULL AND frame IS ?5, EXISTS (SELECT 1 FROM versions WHERE blob_id = \
-            b.id AND state_id = ?6) FROM blobs b \
-                   WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1 \
-                   AND EXISTS (SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id \
-                   WHERE v.blob_id = b.id AND s.workspace = (SELECT workspace FROM states WHERE \
-                   id = ?6))";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        // What is sealed is never sealed alike: it is opened, and compared then.
+        let sql = "SELECT id, format % 256 = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
+            difference IS NULL AND (?7 IS NOT NULL OR frame IS ?5), EXISTS (SELECT 1 FROM versions \
+            WHERE blob_id = b.id AND state_id = ?6), format, iif(?7 IS NULL, NULL, frame) \
+            FROM blobs b WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1 \
+            AND EXISTS (SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id \
+            WHERE v.blob_id = b.id AND s.workspace = (SELECT workspace FROM states WHERE id = ?6))";
+        let read = |row: &Row<'_>| {
+            let frame: Option<Vec<u8>> = row.get(4)?;
+            Ok((
+                (row.get(0)?, row.get(1)?, row.get(2)?),
+                (rows::format(row, 3)?.1, frame),
+            ))
+        };
         let values = params![
-            sha256.as_bytes(),
+            standing.digest.as_bytes(),
             blob.format,
             blob.size.cast_signed(),
-            stored,
-            blob.frame,
-            state
+            i64::try_from(standing.frame.len()).unwrap_or(i64::MAX),
+            standing.frame,
+            state,
+            standing.seal
         ];
         // Nearly always there is one at most, and sorting would cost more than the search.
-        let found: Vec<(BlobId, bool, bool)> = self.all(sql, values, read)?;
+        let found: Vec<((BlobId, bool, bool), (Option<u32>, Option<Vec<u8>>))> =
+            self.all(sql, values, read)?;
+        let looked_at = found.into_iter().map(|((id, fits, is_own), sealed)| {
+            let is_as_it_was = fits && self.opens_to(standing, blob, sealed)?;
+            Ok((id, is_as_it_was, is_own))
+        });
+        let found: Vec<(BlobId, bool, bool)> = looked_at.collect::<Result<_, StoreError>>()?;
         let best = found
             .into_iter()
             .min_by_key(|(_, is_as_it_was, is_own)| (!is_own, *is_as_it_was));
         Ok(best.map(|(id, is_as_it_was, _)| (id, is_as_it_was)))
+    }
+
+    /// Whether what is kept is sealed if it is to be, and then just this frame.
+    fn opens_to(
+        &self,
+        wanted: &StandingFrame<'_>,
+        blob: &StoredBlob,
+        (seal, frame): (Option<u32>, Option<Vec<u8>>),
+    ) -> Result<bool, StoreError> {
+        let Some(frame) = frame.filter(|_| seal.is_some()) else {
+            return Ok(seal.is_none() && wanted.seal.is_none());
+        };
+        let standing = StoredBlob {
+            frame,
+            ..blob.clone()
+        };
+        match self.opened((seal, wanted.digest), standing) {
+            Ok(opened) => Ok(opened.frame == blob.frame),
+            Err(StoreError::BadRow(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces a blob's frame by another one of the same bytes: a full one, or a delta to a base.
@@ -281,18 +317,21 @@ impl Tx<'_> {
         {
             return Ok(false);
         }
+        let standing = self.standing_for(was, format, frame)?;
+        let frame = &standing.frame;
         let difference = base.map(|_| self.put_delta(frame)).transpose()?;
         let alone = base.is_none().then_some(frame);
         let sql = "UPDATE blobs SET format = ?2, base = ?3, stored = ?4, difference = ?5, frame = \
-            ?6 WHERE id = ?1";
+            ?6, digest = ?7 WHERE id = ?1";
         let stored = i64::try_from(frame.len()).unwrap_or(i64::MAX);
         let values = params![
             was.id,
-            format,
+            format_column(format, standing.seal),
             base.map(|base| base.id),
             stored,
             difference,
-            alone
+            alone,
+            standing.digest.as_bytes()
         ];
         self.execute(sql, values)?;
         Ok(true)

@@ -4,17 +4,22 @@
 //! After each transaction the words of a state in `found_words` are those of its rows in
 //! `found_entries`, no more and no less. So who goes on after a kill needs nothing but these rows.
 
+use std::borrow::Cow;
+
 use rusqlite::{Row, params};
 
 use crate::model::name::StateName;
 use crate::model::search::{Findable, FoundKind, FoundText, PendingWords};
 use crate::model::state::StateId;
+use crate::seal::SealError;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tx::{Tx, View};
 
 /// Between a path and a value.
 const BETWEEN: char = '\u{1f}';
+/// Between the members of an entry that is sealed.
+const BETWEEN_MEMBERS: char = '\u{1e}';
 /// No more states are counted that the index is behind with.
 const MOST_COUNTED: u32 = 10_000;
 
@@ -153,14 +158,24 @@ impl View<'_> {
         let Some(state) = self.one(sql, of, |row| row.get::<_, StateId>(0))? else {
             return Ok(None);
         };
-        let sql = "SELECT substr(type, 1, 256), provider FROM found_entries \
+        let sql = "SELECT substr(type, 1, 256), provider, address, sealed FROM found_entries \
             WHERE state_id = ?1 AND kind = ?2 LIMIT ?3";
         let of = params![state, FoundKind::Resource.number(), most];
         let read = |row: &Row<'_>| {
             let of_type: Option<String> = row.get(0)?;
-            Ok((of_type.unwrap_or_default(), row.get(1)?))
+            let sealed: Option<Vec<u8>> = row.get(3)?;
+            let in_clear = (of_type.unwrap_or_default(), row.get(1)?);
+            Ok((in_clear, (row.get::<_, String>(2)?, sealed)))
         };
-        Ok(Some(self.all(sql, of, read)?))
+        let found: Vec<(IndexedInstance, (String, Option<Vec<u8>>))> = self.all(sql, of, read)?;
+        let opened = found.into_iter().map(|(in_clear, (name, sealed))| {
+            let Some(sealed) = sealed else {
+                return Ok(in_clear);
+            };
+            let entry = self.opened_entry(&name, &sealed)?;
+            Ok((entry.resource_type.unwrap_or_default(), entry.provider))
+        });
+        opened.collect::<Result<_, StoreError>>().map(Some)
     }
 
     /// Entries of a state, behind one of them, in the order of kinds and addresses.
@@ -170,10 +185,67 @@ impl View<'_> {
         after: Option<&(FoundKind, String)>,
         limit: u32,
     ) -> Result<Vec<Findable>, StoreError> {
-        let sql = "SELECT kind, address, type, provider, texts FROM found_entries \
+        let sql = "SELECT kind, address, type, provider, texts, sealed FROM found_entries \
             WHERE state_id = ?1 AND (kind, address) > (?2, ?3) ORDER BY kind, address LIMIT ?4";
-        let (kind, address) = after.map_or((-1, ""), |(kind, address)| (kind.number(), address));
-        self.all(sql, params![state, kind, address, limit], findable)
+        let after = after.map(|(kind, address)| (kind.number(), self.entry_name(state, address)));
+        let (kind, name) = after.unwrap_or((-1, Cow::Borrowed("")));
+        let found: Vec<Result<Findable, (String, Vec<u8>)>> =
+            self.all(sql, params![state, kind, name, limit], found_row)?;
+        let opened = found.into_iter().map(|found| match found {
+            Ok(entry) => Ok(entry),
+            Err((name, sealed)) => self.opened_entry(&name, &sealed),
+        });
+        opened.collect()
+    }
+
+    /// By what an entry's row is known: its address; keyed, where content is sealed.
+    fn entry_name<'a>(&self, state: StateId, address: &'a str) -> Cow<'a, str> {
+        match self.seals.ring() {
+            Some(ring) => Cow::Owned(ring.names().entry(state.number(), address)),
+            None => Cow::Borrowed(address),
+        }
+    }
+
+    fn opened_entry(&self, name: &str, sealed: &[u8]) -> Result<Findable, StoreError> {
+        let ring = self.seals.ring();
+        let opened = ring.ok_or(SealError::NoKey(1))?.open_entry(name, sealed)?;
+        let parse = || -> Option<Findable> {
+            let text = String::from_utf8(opened).ok()?;
+            let mut parts = text.splitn(5, BETWEEN_MEMBERS);
+            let kind: i64 = parts.next()?.parse().ok()?;
+            let mut member = || parts.next().map(str::to_owned);
+            let (address, of_type, provider) = (member()?, member()?, member()?);
+            Some(Findable {
+                kind: FoundKind::of_number(kind)?,
+                address,
+                resource_type: Some(of_type).filter(|of_type| !of_type.is_empty()),
+                provider: Some(provider).filter(|provider| !provider.is_empty()),
+                texts: texts(parts.next()?),
+            })
+        };
+        parse().ok_or_else(|| StoreError::BadRow("an entry of the index is none".to_owned()))
+    }
+
+    /// An entry as it is to stand: its name, and what is sealed; that is none in the clear.
+    fn standing_entry<'e>(
+        &self,
+        state: StateId,
+        entry: &'e Findable,
+    ) -> Result<(Cow<'e, str>, Option<Vec<u8>>), StoreError> {
+        let name = self.entry_name(state, &entry.address);
+        let Some(ring) = self.seals.ring() else {
+            return Ok((name, None));
+        };
+        let members = [
+            &entry.kind.number().to_string(),
+            &entry.address,
+            entry.resource_type.as_deref().unwrap_or_default(),
+            entry.provider.as_deref().unwrap_or_default(),
+            &lines(&entry.texts),
+        ];
+        let text = members.join(&BETWEEN_MEMBERS.to_string());
+        let sealed = ring.seal_entry(&name, text.as_bytes())?;
+        Ok((name, Some(sealed)))
     }
 }
 
@@ -223,21 +295,35 @@ impl Tx<'_> {
         if let Some((kind, address)) = &step.removed {
             let sql = "DELETE FROM found_entries \
                 WHERE state_id = ?1 AND kind = ?2 AND address = ?3";
-            self.run(sql, params![state, kind.number(), address])?;
+            let name = self.entry_name(state, address);
+            self.run(sql, params![state, kind.number(), name])?;
         }
         if let Some(made) = &step.made {
-            let sql = "INSERT INTO found_entries (state_id, kind, address, type, provider, texts) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let (kind, texts) = (made.kind.number(), lines(&made.texts));
-            let of = (&made.address, &made.resource_type, &made.provider);
-            self.run(sql, params![state, kind, of.0, of.1, of.2, texts])?;
+            let sql = "INSERT INTO found_entries (state_id, kind, address, type, provider, texts, \
+                sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let (name, sealed) = self.standing_entry(state, made)?;
+            let in_clear = sealed.is_none().then_some(made);
+            let of_type = in_clear.and_then(|made| made.resource_type.as_deref());
+            let provider = in_clear.and_then(|made| made.provider.as_deref());
+            let texts = in_clear.map_or_else(String::new, |made| lines(&made.texts));
+            let kind = made.kind.number();
+            self.run(
+                sql,
+                params![state, kind, name, of_type, provider, texts, sealed],
+            )?;
         }
         for word in &step.lost {
             let sql = "DELETE FROM found_words \
                 WHERE workspace = ?1 AND word = ?2 AND state_id = ?3";
             self.run(sql, params![workspace, word, state])?;
         }
-        for word in &step.gained {
+        // Sealed content has no words in the clear: its entries are opened and looked at.
+        let gained = if self.seals.ring().is_some() {
+            &[]
+        } else {
+            step.gained.as_slice()
+        };
+        for word in gained {
             let sql = "INSERT OR IGNORE INTO found_words (workspace, word, state_id) \
                 VALUES (?1, ?2, ?3)";
             self.run(sql, params![workspace, word, state])?;
@@ -257,20 +343,32 @@ fn lines(texts: &[FoundText]) -> String {
 /// An entry in the columns kind, address, type, provider, texts.
 pub(super) fn findable(row: &Row<'_>) -> rusqlite::Result<Findable> {
     let kind = row.get(0)?;
-    let texts = row.get_ref(4)?.as_str()?.lines();
-    let texts = texts.filter_map(|line| {
-        let (path, value) = line.split_once(BETWEEN)?;
-        Some(FoundText {
-            path: path.to_owned(),
-            value: value.to_owned(),
-        })
-    });
     Ok(Findable {
         kind: FoundKind::of_number(kind)
             .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, kind))?,
         address: row.get(1)?,
         resource_type: row.get(2)?,
         provider: row.get(3)?,
-        texts: texts.collect(),
+        texts: texts(row.get_ref(4)?.as_str()?),
     })
+}
+
+/// The same, or the name and the sealed bytes of one that is sealed, in a sixth column.
+fn found_row(row: &Row<'_>) -> rusqlite::Result<Result<Findable, (String, Vec<u8>)>> {
+    let sealed: Option<Vec<u8>> = row.get(5)?;
+    Ok(match sealed {
+        Some(sealed) => Err((row.get(1)?, sealed)),
+        None => Ok(findable(row)?),
+    })
+}
+
+fn texts(lines: &str) -> Vec<FoundText> {
+    let texts = lines.lines().filter_map(|line| {
+        let (path, value) = line.split_once(BETWEEN)?;
+        Some(FoundText {
+            path: path.to_owned(),
+            value: value.to_owned(),
+        })
+    });
+    texts.collect()
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
-use crate::model::frame::BlobId;
+use crate::model::frame::{BlobId, format_of};
 use crate::model::name::StateName;
 use crate::model::permission::{PermissionSet, Scope};
 use crate::model::state::{StateFilter, StateId};
@@ -73,6 +73,15 @@ pub(in crate::store) fn maybe_time(
 /// A time, as a column holds it.
 pub(in crate::store) fn millis(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::millis)
+}
+
+/// How a blob's frame is to be read, and the number of the data key that has sealed it.
+pub(in crate::store) fn format(
+    row: &Row<'_>,
+    index: usize,
+) -> rusqlite::Result<(u32, Option<u32>)> {
+    let column = row.get(index)?;
+    format_of(column).ok_or(rusqlite::Error::IntegralValueOutOfRange(index, column))
 }
 
 /// A SHA-256.

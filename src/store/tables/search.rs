@@ -109,6 +109,10 @@ impl View<'_> {
         workspace: &Workspace,
         word: &str,
     ) -> Result<Option<Vec<StateId>>, StoreError> {
+        if self.seals.ring().is_some() {
+            // Sealed content has no list of words.
+            return Ok(None);
+        }
         let sql = "SELECT state_id FROM found_words \
             WHERE workspace = ?1 AND word >= ?2 AND word < ?3 LIMIT ?4";
         let (from, most) = (indexed(word), MAX_STATES_OF_A_WORD + 1);

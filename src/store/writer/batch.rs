@@ -15,7 +15,7 @@ use crate::sabotage::{self, Fault};
 use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
-use crate::store::row_hash::RowKey;
+use crate::store::seals::DirectoryKeys;
 use crate::store::statements::{self, Prepare as _};
 use crate::store::tables;
 use crate::store::touches::Touches;
@@ -24,7 +24,7 @@ use crate::store::tx::{Data, Pending, Tx};
 /// The connection that writes, and what is counted of its transactions.
 pub(super) struct Transactions {
     pub(super) connection: Connection,
-    row_key: Arc<RowKey>,
+    keys: Arc<DirectoryKeys>,
     pub(super) commits: Commits,
     pending: Pending,
     /// The last event from before the chain of events.
@@ -43,14 +43,14 @@ struct Circumstances<'r> {
 
 impl Transactions {
     pub(super) fn new(
-        (connection, row_key): (Connection, Arc<RowKey>),
+        (connection, keys): (Connection, Arc<DirectoryKeys>),
         (last, events_begun): (Commit, i64),
         commits: Commits,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             connection,
-            row_key,
+            keys,
             commits,
             pending: Pending {
                 events: Cell::new(last.events),
@@ -128,7 +128,7 @@ impl Transactions {
         if events != last.events {
             tables::event_chain::write_head(
                 &self.connection,
-                &self.row_key,
+                &self.keys.rows,
                 &events,
                 self.events_begun,
             )?;
@@ -219,7 +219,7 @@ impl Transactions {
         let touches = job.touches().clone();
         let data = Data {
             connection: &self.connection,
-            row_key: &self.row_key,
+            keys: &self.keys,
         };
         let tx = Tx::new(data, &touches, at.room, &self.pending, at.now);
         let result =

@@ -141,7 +141,9 @@ impl Caller<'_> {
                 | "/api/clock"
                 | "/api/approvals/{approval}"
                 | "/api/hooks/{id}/enable"
-                | "/api/hooks/{id}/test",
+                | "/api/hooks/{id}/test"
+                | "/api/storage/encrypt"
+                | "/api/storage/rekey",
             )
             | (
                 "DELETE",

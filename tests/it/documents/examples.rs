@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use super::help::{self, Help};
 use super::{CLI, markdown};
-use crate::harness::{Client, Setup, binary, resource, state_path, tfstate, tfstate_with};
+use crate::harness::{
+    Client, Setup, binary, resource, state_path, statekeep, tfstate, tfstate_with,
+};
 use crate::trusts::issuer::any_trust;
 
 const LINEAGE: &str = "11111111-1111-4111-8111-111111111111";
@@ -112,6 +114,12 @@ impl Stage {
         std::fs::create_dir(dir.path().join("live")).expect("a folder");
         std::fs::write(dir.path().join("live/main.tf"), "resource \"x\" \"y\" {}\n")
             .expect("a file");
+        let key = dir.path().join("storage.key");
+        let key = key.to_str().expect("UTF-8");
+        let made = statekeep(&["key", "new-storage", key]).status();
+        assert!(made.expect("the binary runs").success());
+        let words = statekeep(&["key", "escrow", key]).output();
+        std::fs::write(dir.path().join("words.txt"), words.expect("words").stdout).expect("a file");
         Self { dir }
     }
 

@@ -14,13 +14,14 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 20] = [
+const WITH_COMMON: [&str; 21] = [
     "key",
     "trust",
     "hook",
     "state",
     "backup",
     "restore",
+    "encrypt-storage",
     "prune",
     "retention",
     "approval",

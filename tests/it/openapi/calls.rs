@@ -95,6 +95,10 @@ impl Session {
         }
         self.at(name, "POST", "/versions/1/hold", json!({"reason": "kept"}));
         self.at(name, "DELETE", "/versions/1/hold", "");
+        self.get("/api/storage");
+        for act in ["encrypt", "rekey"] {
+            self.call(400, "POST", &format!("/api/storage/{act}"), "");
+        }
         for dry_run in [true, false] {
             let body = json!({"version": 1, "dry_run": dry_run});
             self.at(name, "POST", "/rollback", body);
@@ -182,6 +186,10 @@ impl Session {
             self.get(&format!("/api/{kind}"));
             self.get("/api/status");
             self.call(200, "DELETE", &path, "");
+        }
+        self.get("/api/storage");
+        for act in ["encrypt", "rekey"] {
+            self.call(400, "POST", &format!("/api/storage/{act}"), "");
         }
         for dry_run in [true, false] {
             let body = json!({"policy": {"keep_last": 1}, "dry_run": dry_run});

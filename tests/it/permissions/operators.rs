@@ -80,6 +80,7 @@ fn holding_pruning_and_policies() {
     stage.row("set a quota", may::OPERATE, |who, _| {
         Client::ask(who.request("PUT", "/api/quotas/team").json(&quota))
     });
+    stage.get("/api/storage", may::OPERATE);
     stage.get("/api/quotas", may::OPERATE);
     stage.get("/api/quotas/team", may::OPERATE);
     stage.row("clear a quota", may::OPERATE, |who, _| {

@@ -6,7 +6,7 @@ use super::matching::{File, body};
 use super::open::Open;
 
 /// What each area of `domain` may use of the others.
-const AREAS: [(&str, &[&str]); 15] = [
+const AREAS: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("access", &["engine", "error"]),
     ("engine", &["error"]),
@@ -15,6 +15,7 @@ const AREAS: [(&str, &[&str]); 15] = [
     ("quotas", &["engine", "access", "error"]),
     ("approvals", &["engine", "access", "error"]),
     ("hooks", &["engine", "access", "error"]),
+    ("sealing", &["content", "engine", "access", "error"]),
     (
         "states",
         &["content", "engine", "events", "access", "error", "quotas"],

@@ -4,22 +4,26 @@
 use super::matching::{File, first_names, is_rust};
 
 /// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &[]),
-    ("config", &["model"]),
+    ("config", &["model", "seal"]),
     ("telemetry", &["model"]),
     ("metrics", &["model"]),
     ("sabotage", &[]),
+    ("seal", &["model"]),
     ("blob", &["model", "sabotage"]),
     ("diff", &["model"]),
     ("hcl", &["model"]),
     ("sqlite_file", &[]),
-    ("salvage", &["model", "blob", "sqlite_file"]),
-    ("store", &["model", "metrics", "sabotage", "sqlite_file"]),
+    ("salvage", &["model", "blob", "seal", "sqlite_file"]),
+    (
+        "store",
+        &["model", "metrics", "sabotage", "seal", "sqlite_file"],
+    ),
     (
         "domain",
         &[
-            "model", "blob", "diff", "store", "metrics", "config", "sabotage",
+            "model", "blob", "diff", "seal", "store", "metrics", "config", "sabotage",
         ],
     ),
     (
@@ -43,6 +47,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "hcl",
             "diff",
             "salvage",
+            "seal",
             "config",
             "telemetry",
         ],
@@ -80,19 +85,21 @@ const HOMES: [(&str, &[&str]); 28] = [
         "ring",
         &[
             "src/model/signed_head.rs",
+            "src/seal/",
             "src/domain/auth/id_tokens/key_set.rs",
             "src/http/tls/",
             "src/cli/tls/",
         ],
     ),
     ("signal_hook", &["src/cli/process/"]),
+    ("bip39", &["src/cli/key/storage.rs"]),
     ("strsim", &["src/cli/common/nearest.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];
 
 /// What pure rooms do not know of.
 const IMPURE: [&str; 4] = ["std::fs", "std::net", "std::process", "tokio"];
-const PURE_ROOMS: [&str; 3] = ["src/model/", "src/blob/", "src/diff/"];
+const PURE_ROOMS: [&str; 4] = ["src/model/", "src/seal/", "src/blob/", "src/diff/"];
 
 /// The beginnings of SQL statements, which stay in `store`.
 const SQL: [&str; 3] = ["SELECT ", "INSERT INTO ", "DELETE FROM "];

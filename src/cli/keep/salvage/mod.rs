@@ -8,15 +8,17 @@ mod folder;
 mod report;
 mod writing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::common::flags::Format;
-use crate::cli::output::CliError;
+use crate::cli::common::storage_keys;
 use crate::cli::output::ShownPath as _;
-use crate::salvage;
+use crate::cli::output::{self, CliError};
 use crate::salvage::sources::{DamagedFiles, files_beside};
+use crate::salvage::{self, Salvage};
+use crate::seal::{DATA_KEYS_FILE, Keyring, SealedKey};
 
 use folder::Folder;
 use report::SalvageReport;
@@ -57,15 +59,41 @@ pub(in crate::cli) fn run(args: &SalvageArgs) -> Result<(), CliError> {
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    let Some(found) = salvage::read(sources)? else {
+    let Some(mut found) = salvage::read(sources)? else {
         folder.remove();
         report::tell_not_read(&not_read);
         return Err(CliError::Failed(
             "nothing was found: there is no page of a database, and no frame of a log".to_owned(),
         ));
     };
+    open_sealed(&mut found, args.source.as_deref())?;
     let report = writing::write(&found, &folder, not_read)?;
     tell(&report, args)
+}
+
+/// Has sealed content opened by the storage key of the environment, and the data keys that lie
+/// beside the database.
+fn open_sealed(found: &mut Salvage, source: Option<&Path>) -> Result<(), CliError> {
+    let storage_keys = storage_keys::of_environment()?;
+    let dir = source.map(|source| match source.parent() {
+        Some(parent) if !source.is_dir() => parent,
+        _ => source,
+    });
+    let text = dir.and_then(|dir| std::fs::read_to_string(dir.join(DATA_KEYS_FILE)).ok());
+    let sealed = SealedKey::parse(&text.unwrap_or_default());
+    let keys = sealed.iter().filter_map(|key| key.open(&storage_keys).ok());
+    let ring = Keyring::of(keys.collect());
+    for dataset in &mut found.datasets {
+        dataset.open_with(ring.clone());
+        if dataset.is_locked() {
+            output::message(&format!(
+                "some content is sealed and stays so: name its storage key by \
+                    STATEKEEP_STORAGE_KEY_FILE, and put {DATA_KEYS_FILE} beside the database, \
+                    from the directory or a backup"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn tell(report: &SalvageReport, args: &SalvageArgs) -> Result<(), CliError> {

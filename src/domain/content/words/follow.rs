@@ -69,7 +69,10 @@ impl Content {
                 tokio::time::sleep(pause_after(&error)).await;
                 continue;
             }
-            self.engine.store.touched().changed().await;
+            tokio::select! {
+                () = self.engine.store.touched().changed() => {}
+                () = self.words.more.notified() => {}
+            }
             let commits = || self.engine.metrics.commit_seconds.get_sample_sum();
             buffer(GATHER_FOR, commits).await;
         }

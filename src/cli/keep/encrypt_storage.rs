@@ -1,0 +1,59 @@
+//! `statekeep encrypt-storage`: asks for all content to be sealed, and waits until it is.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::client::api::Client;
+use crate::cli::common::done;
+use crate::cli::common::flags::{Common, Format};
+use crate::cli::output::{self, CliError, text};
+
+/// How often it is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Args)]
+pub(in crate::cli) struct EncryptStorageArgs {
+    /// Return at once; the server does it by itself
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Runs it.
+pub(in crate::cli) async fn run(args: EncryptStorageArgs, common: Common) -> Result<(), CliError> {
+    let client = Client::connect(&common.reach).await?;
+    let done = encrypt(&client, &args, common.format).await;
+    client.close().await?;
+    done
+}
+
+async fn encrypt(
+    client: &Client,
+    args: &EncryptStorageArgs,
+    format: Format,
+) -> Result<(), CliError> {
+    let mut answer = client.call("POST", "/api/storage/encrypt", None).await?;
+    while !args.no_wait && !answer["pending"].is_null() {
+        let pending = &answer["pending"];
+        output::progress(&format!("sealing {} of {}", pending["done"], pending["of"]));
+        tokio::time::sleep(LOOK_EVERY).await;
+        answer = client.get("/api/storage").await?;
+    }
+    done::tell(&answer, format, || told(&answer))
+}
+
+fn told(answer: &Value) -> String {
+    let mark = text(&answer["storage_key"]);
+    let mut told = if answer["pending"].is_null() {
+        format!("all content is sealed under the storage key {mark}; without it nothing opens")
+    } else {
+        format!("all content is being sealed under the storage key {mark}, beside the service")
+    };
+    let copies = answer["copies"].as_array().into_iter().flatten();
+    for copy in copies {
+        told.push_str("\nmay still hold content in the clear: ");
+        told.push_str(&text(copy));
+    }
+    told
+}

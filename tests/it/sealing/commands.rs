@@ -1,0 +1,60 @@
+//! The commands that make a storage key, print it for a safe, and take it from there.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use super::{Place, run, succeeds, text};
+use crate::harness::statekeep;
+
+#[test]
+fn a_key_goes_into_a_safe_and_comes_back() {
+    let place = Place::new();
+    let (one, again) = (place.key("one"), place.key("again"));
+    let key = std::fs::read_to_string(&one).expect("a key");
+    let mode = one.metadata().expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let words = succeeds(run(&["key", "escrow", text(&one)]));
+    assert_eq!(words.split_whitespace().count(), 24, "{words}");
+    let from_escrow = |words: &str| {
+        let mut child = statekeep(&["key", "from-escrow", text(&again)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(words.as_bytes()).expect("written");
+        drop(input);
+        child.wait_with_output().expect("the binary ends")
+    };
+    let mut swapped: Vec<&str> = words.split_whitespace().collect();
+    swapped.swap(0, 1);
+    let first = words.split_whitespace().next().expect("a word");
+    for wrong in [
+        swapped.join(" "),
+        words.replacen(first, "statekeep", 1),
+        String::new(),
+    ] {
+        let refused = from_escrow(&wrong);
+        assert_eq!(refused.status.code(), Some(1), "{wrong}");
+        assert!(!again.exists());
+    }
+    succeeds(from_escrow(&words));
+    assert_eq!(std::fs::read_to_string(&again).expect("a key"), key);
+    let refused = run(&["key", "new-storage", text(&one)]);
+    assert_eq!(refused.status.code(), Some(1), "a key that is there stays");
+    assert_eq!(std::fs::read_to_string(&one).expect("a key"), key);
+}
+
+#[test]
+fn a_file_that_holds_no_key_is_named_and_its_content_is_not() {
+    let place = Place::new();
+    let file = place.key("bad");
+    std::fs::write(&file, "statekeep-storage-key-1 hunter2\n").expect("written");
+    let log = place.setup(&["bad"]).try_start().err().expect("no start");
+    assert!(
+        log.contains(text(&file)) && !log.contains("hunter2"),
+        "{log}"
+    );
+}
