@@ -40,30 +40,38 @@ impl Seals {
         database: &Path,
         storage_keys: &[StorageKey],
     ) -> Result<Self, OpenError> {
-        let explained = |source| explain(database, source);
-        let (rows, copy) = (
-            key_rows(connection).map_err(explained)?,
-            read_copy(database),
-        );
-        let known = if rows.is_empty() { &copy } else { &rows };
-        let ring = match (known.is_empty(), storage_keys.first()) {
-            (true, None) => return Ok(Self::default()),
-            (true, Some(first)) => make_first(connection, database, first)?,
-            (false, _) => {
-                let mut keys = Vec::with_capacity(known.len());
-                for row in known {
-                    let (kept, key) = opened(row, &copy, database, storage_keys)?;
-                    if !rows.contains(kept) {
-                        let number = kept.number;
-                        tracing::warn!(number, "a data key is mended from its copy");
-                        put_row(connection, kept).map_err(explained)?;
-                    }
-                    keys.push(key);
-                }
-                Keyring::of(keys).ok_or_else(|| damaged(database, 0, SealError::NoKey(0)))?
+        let copy = read_copy(database);
+        let rows = match key_rows(connection) {
+            Err(error) if !copy.is_empty() => {
+                tracing::error!(%error, "the rows of data keys cannot be read; their copy is used");
+                Vec::new()
             }
+            rows => rows.map_err(|source| explain(database, source))?,
         };
-        write_copy(&key_rows(connection).map_err(explained)?, database)?;
+        let Some(first) = storage_keys.first() else {
+            return match rows.first().or(copy.first()) {
+                Some(row) => Err(not_given(row.mark, false)),
+                None => Ok(Self::default()),
+            };
+        };
+        let kept = if rows.is_empty() && copy.is_empty() {
+            make_first(connection, database, first)?
+        } else {
+            openable(&rows, &copy, database, storage_keys)?
+        };
+        let mended = kept
+            .iter()
+            .filter(|(kept, _)| !rows.contains(kept) && !copy.is_empty());
+        for (kept, _) in mended {
+            let number = kept.number;
+            tracing::warn!(number, "a data key is mended from its copy");
+            if let Err(error) = put_row(connection, kept) {
+                tracing::error!(number, %error, "it stays in the copy alone");
+            }
+        }
+        let (rows, keys): (Vec<SealedKey>, Vec<DataKey>) = kept.into_iter().unzip();
+        let ring = Keyring::of(keys).ok_or_else(|| damaged(database, 0, SealError::NoKey(0)))?;
+        write_copy(&rows, database)?;
         Ok(Self(RwLock::new(Some(Arc::new(ring)))))
     }
 
@@ -105,30 +113,44 @@ fn put_row(connection: &Connection, key: &SealedKey) -> rusqlite::Result<()> {
     connection.execute(sql, values).map(drop)
 }
 
-/// A data key, and the one of its forms that opens: that of the database, or else its copy.
-fn opened<'k>(
-    row: &'k SealedKey,
-    copy: &'k [SealedKey],
+/// The data keys, each in the one of its forms that opens: that of the database, or else its copy.
+fn openable(
+    rows: &[SealedKey],
+    copy: &[SealedKey],
     database: &Path,
     storage_keys: &[StorageKey],
-) -> Result<(&'k SealedKey, DataKey), OpenError> {
-    let why = match row.open(storage_keys) {
-        Ok(key) => return Ok((row, key)),
-        Err(why) => why,
-    };
-    let copies = copy.iter().filter(|kept| kept.number == row.number);
-    for kept in copies {
-        if let Ok(key) = kept.open(storage_keys) {
-            return Ok((kept, key));
+) -> Result<Vec<(SealedKey, DataKey)>, OpenError> {
+    let mut found: Vec<(SealedKey, DataKey)> = Vec::new();
+    let mut failed = None;
+    for form in rows.iter().chain(copy) {
+        if found.iter().any(|(known, _)| known.number == form.number) {
+            continue;
+        }
+        match form.open(storage_keys) {
+            Ok(key) => found.push((form.clone(), key)),
+            Err(why) => failed = failed.or(Some((form.number, why))),
         }
     }
-    Err(match why {
-        NotOpened::NotGiven(mark) => OpenError::StorageKey {
-            mark: mark.to_string(),
-            is_any_given: !storage_keys.is_empty(),
-        },
-        NotOpened::Damaged(error) => damaged(database, row.number, error),
-    })
+    let is_there = |number| found.iter().any(|(known, _)| known.number == number);
+    // A copy may be older: what it alone has may be a key that is not needed any more.
+    let is_needed = |(number, _): &(u32, NotOpened)| {
+        !is_there(*number) && (rows.is_empty() || rows.iter().any(|row| row.number == *number))
+    };
+    match failed.filter(is_needed) {
+        None => {
+            found.sort_by_key(|(key, _)| key.number);
+            Ok(found)
+        }
+        Some((_, NotOpened::NotGiven(mark))) => Err(not_given(mark, true)),
+        Some((number, NotOpened::Damaged(error))) => Err(damaged(database, number, error)),
+    }
+}
+
+fn not_given(mark: StorageKeyMark, is_any_given: bool) -> OpenError {
+    OpenError::StorageKey {
+        mark: mark.to_string(),
+        is_any_given,
+    }
 }
 
 fn damaged(database: &Path, number: u32, error: SealError) -> OpenError {
@@ -144,7 +166,7 @@ fn make_first(
     connection: &Connection,
     database: &Path,
     storage_key: &StorageKey,
-) -> Result<Keyring, OpenError> {
+) -> Result<Vec<(SealedKey, DataKey)>, OpenError> {
     let keys = Keyring::first().map_err(|error| damaged(database, 0, error))?;
     let sealed = keys.iter().map(|key| SealedKey::of(key, storage_key));
     let sealed: Vec<SealedKey> = sealed
@@ -163,7 +185,7 @@ fn make_first(
         let _ = connection.execute_batch("ROLLBACK");
         return Err(explain(database, source));
     }
-    Keyring::of(keys.into()).ok_or_else(|| damaged(database, 0, SealError::NoKey(0)))
+    Ok(sealed.into_iter().zip(keys).collect())
 }
 
 fn copy_of(database: &Path) -> PathBuf {

@@ -211,6 +211,11 @@ fn nothing_of_sealed_content_stands_in_the_clear() {
     let server = place.written(&["one"]);
     let admin = server.admin();
     wait_for_search(&admin, CANARIES[0]);
+    let inventory = admin.get("/api/inventory").expect_status(200).text();
+    assert!(
+        inventory.contains("aws_x") && inventory.contains(CANARIES[3]),
+        "{inventory}"
+    );
     crate::inside::compacted(server.data());
     check_versions(&admin, "running");
     let backup = place.folder.path().join("b.tar.zst");

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -12,6 +13,8 @@ use crate::domain::error::Error;
 use crate::model::clock;
 use crate::store::{Touches, Tx};
 
+/// How long there is until the next try where the database is damaged.
+const AFTER_DAMAGE: Duration = Duration::from_hours(1);
 /// About how many bytes one step writes.
 const STEP: usize = 256 * 1024;
 
@@ -28,8 +31,14 @@ impl Content {
             match self.seal_all().await {
                 Ok(()) => self.sealing.more.notified().await,
                 Err(error) => {
-                    tracing::warn!(%error, "content cannot be sealed; trying again");
-                    tokio::time::sleep(pause_after(&error)).await;
+                    // Damage does not pass by itself.
+                    let pause = if matches!(error, Error::Damaged(_)) {
+                        AFTER_DAMAGE
+                    } else {
+                        pause_after(&error)
+                    };
+                    tracing::warn!(%error, ?pause, "content cannot be sealed; trying again");
+                    tokio::time::sleep(pause).await;
                 }
             }
         }
@@ -70,7 +79,7 @@ impl Content {
                 break;
             }
             if std::mem::take(&mut is_first) {
-                // The first step has emptied the search index.
+                // The first step may have emptied the search index.
                 self.words.more.notify_one();
             }
             // Half of the time is for writers.

@@ -21,8 +21,8 @@ use crate::store::tx::{Tx, View};
 const MOST_LOOKED_AT: u32 = 1_000;
 /// A step seals so many bytes at most, and one frame at least: writes wait for it.
 const MOST_SEALED: u64 = 256 * 1024;
-/// Nothing was done yet.
-const NOT_BEGUN: i64 = -1;
+/// Before the first blob: the index, which another key has sealed, is made anew first.
+const INDEX_FIRST: i64 = -1;
 
 /// A frame as it stands in the database.
 pub(in crate::store) struct StandingFrame<'f> {
@@ -176,8 +176,9 @@ impl Tx<'_> {
         if self.seals.ring().is_none() {
             return Ok(false);
         }
-        let sql = "INSERT OR REPLACE INTO pending_seal (one, asked_at, after) VALUES (1, ?1, ?2)";
-        self.run(sql, params![self.now().millis(), NOT_BEGUN])?;
+        // What is asked for already goes on.
+        let sql = "INSERT OR IGNORE INTO pending_seal (one, asked_at, after) VALUES (1, ?1, 0)";
+        self.run(sql, [self.now().millis()])?;
         Ok(true)
     }
 
@@ -200,7 +201,8 @@ impl Tx<'_> {
             let values = params![key.number(), storage_key.mark().0, sealed, at.millis()];
             self.run(sql, values)?;
         }
-        self.ask_for_sealing()?;
+        let sql = "INSERT OR REPLACE INTO pending_seal (one, asked_at, after) VALUES (1, ?1, ?2)";
+        self.run(sql, params![at.millis(), INDEX_FIRST])?;
         Ok(Some(ring))
     }
 
@@ -213,16 +215,18 @@ impl Tx<'_> {
         else {
             return Ok(true);
         };
-        if after == NOT_BEGUN {
+        if after == INDEX_FIRST {
             self.connection.execute_batch(FORGET_INDEX)?;
             self.note_sealed_to(0)?;
             return Ok(false);
         }
         let newest = ring.newest().number();
         let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
+        // A row that says what cannot be is looked at on its own.
         let read = |row: &Row<'_>| {
-            let (_, seal) = rows::format(row, 1)?;
-            Ok((row.get::<_, BlobId>(0)?, seal, rows::unsigned(row, 2)?))
+            let seal = rows::format(row, 1).map_or(None, |(_, seal)| seal);
+            let stored = rows::unsigned(row, 2).unwrap_or(0);
+            Ok((row.get::<_, BlobId>(0)?, seal, stored))
         };
         let blobs: Vec<_> = self.all(sql, params![after, MOST_LOOKED_AT], read)?;
         if blobs.is_empty() {
@@ -251,36 +255,18 @@ impl Tx<'_> {
         self.run("UPDATE pending_seal SET after = ?1", [after])
     }
 
-    /// Seals a frame by the newest key. One that does not open stays as it is: it is damaged, and
-    /// its key goes on being needed by nothing that could be read.
+    /// Seals a frame by the newest key. One that cannot be read stays as it is: it is damaged, and
+    /// nothing that could be read needs its key.
     fn seal_anew(&self, id: BlobId) -> Result<(), StoreError> {
-        let Some(kept) = self.kept_in(id)? else {
-            return Ok(());
+        let (kept, difference, blob) = match self.frame_to_seal(id) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(StoreError::BadRow(why) | StoreError::Damaged(why)) => {
+                return skipped(id, &why);
+            }
+            Err(error) => return Err(error),
         };
-        let sql = "SELECT b.format, b.difference, coalesce(d.frame, b.frame) FROM blobs b \
-            LEFT JOIN differences d ON d.id = b.difference WHERE b.id = ?1";
-        let read = |row: &Row<'_>| {
-            let frame: Vec<u8> = row.get(2)?;
-            Ok((
-                rows::format(row, 0)?.0,
-                row.get::<_, Option<i64>>(1)?,
-                frame,
-            ))
-        };
-        let (format, difference, frame) = match self.only(sql, [id], read) {
-            Err(StoreError::BadRow(why)) => return skipped(id, &why),
-            found => found?,
-        };
-        let blob = StoredBlob {
-            format,
-            size: kept.size,
-            frame,
-        };
-        let frame = match self.opened((kept.seal, kept.digest), blob) {
-            Err(StoreError::BadRow(why)) => return skipped(id, &why),
-            opened => opened?.frame,
-        };
-        let standing = self.standing_for(&kept, format, &frame)?;
+        let standing = self.standing_for(&kept, blob.format, &blob.frame)?;
         let alone = difference.is_none().then_some(&standing.frame);
         if let Some(difference) = difference {
             let sql = "UPDATE differences SET frame = ?2 WHERE id = ?1";
@@ -290,8 +276,31 @@ impl Tx<'_> {
             WHERE id = ?1";
         let stored = i64::try_from(standing.frame.len()).unwrap_or(i64::MAX);
         let digest = standing.digest.as_bytes();
-        let format = format_column(format, standing.seal);
+        let format = format_column(blob.format, standing.seal);
         self.run(sql, params![id, digest, format, stored, alone])
+    }
+
+    /// How a blob is kept, where its frame is if that is a delta, and the frame, opened.
+    fn frame_to_seal(
+        &self,
+        id: BlobId,
+    ) -> Result<Option<(Kept, Option<i64>, StoredBlob)>, StoreError> {
+        let Some(kept) = self.kept_in(id)? else {
+            return Ok(None);
+        };
+        let sql = "SELECT b.format, b.difference, coalesce(d.frame, b.frame) FROM blobs b \
+            LEFT JOIN differences d ON d.id = b.difference WHERE b.id = ?1";
+        let read = |row: &Row<'_>| {
+            let blob = StoredBlob {
+                format: rows::format(row, 0)?.0,
+                size: kept.size,
+                frame: row.get(2)?,
+            };
+            Ok((row.get(1)?, blob))
+        };
+        let (difference, blob) = self.only(sql, [id], read)?;
+        let opened = self.opened((kept.seal, kept.digest), blob)?;
+        Ok(Some((kept, difference, opened)))
     }
 }
 

@@ -67,6 +67,7 @@ fn a_damaged_data_key_is_mended_from_its_copy() {
     for change in [
         "UPDATE data_keys SET sealed = zeroblob(97) WHERE number = 1",
         "UPDATE data_keys SET sealed = substr(sealed, 2) WHERE number = 0",
+        "DELETE FROM data_keys WHERE number = 1",
         "DELETE FROM data_keys",
     ] {
         let database = Connection::open(place.data().join("statekeep.db")).expect("the database");
