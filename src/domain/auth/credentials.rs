@@ -97,6 +97,11 @@ pub(in crate::domain) struct KnownSecret<'k> {
     pub(in crate::domain) generation: u64,
 }
 
+/// Whether what was good at that time need not be checked again.
+fn is_recent(at: Instant) -> bool {
+    clock::monotonic().duration_since(at) < REMEMBERED_FOR
+}
+
 /// What is known of credentials.
 pub(in crate::domain) struct SecretChecks {
     key: [u8; 32],
@@ -174,8 +179,8 @@ impl SecretChecks {
             self.refuse_too_many(failing)?;
         }
         let tag = self.tag(secret, &check.hash);
-        let good_since = self.good.read().peek(&tag).copied();
-        if good_since.is_some_and(|at| clock::monotonic().duration_since(at) < REMEMBERED_FOR) {
+        let good_since = self.good_since(&tag);
+        if good_since.is_some_and(is_recent) {
             return Ok(true);
         }
         if good_since.is_some() || check.fingerprint.is_some() {
@@ -202,14 +207,23 @@ impl SecretChecks {
     ) -> Result<bool, Error> {
         let (secret, hash) = (secret.clone(), hash.to_owned());
         let check = async || {
+            // It may have ended since its caller looked.
+            if self.good_since(&tag).is_some_and(is_recent) {
+                return Ok(true);
+            }
             let _place = lookup()?;
-            self.argon2(move || verify(&secret, &hash)).await
+            let is_good = self.argon2(move || verify(&secret, &hash)).await?;
+            if is_good {
+                // Before others stop waiting for it: the next caller finds the one or the other.
+                self.good.write().put(tag, clock::monotonic());
+            }
+            Ok(is_good)
         };
-        let is_good = self.running.run(tag, check).await?;
-        if is_good {
-            self.good.write().put(tag, clock::monotonic());
-        }
-        Ok(is_good)
+        self.running.run(tag, check).await
+    }
+
+    fn good_since(&self, tag: &Tag) -> Option<Instant> {
+        self.good.read().peek(tag).copied()
     }
 
     /// What a new secret is checked against.
