@@ -141,9 +141,8 @@ impl OutputsPlace {
             hasher.update(&[u8::from(output.sensitive)]);
             for part in [output.kind, output.value] {
                 let text = part.map_or("null", RawValue::get);
-                if !hash_value(&mut hasher, text) {
-                    return Err(NotComparable::Unexpected);
-                }
+                let is_json = hash_value(&mut hasher, text);
+                is_json.then_some(()).ok_or(NotComparable::Unexpected)?;
             }
         }
         Ok(hasher.finish())

@@ -145,16 +145,13 @@ mod tests {
             assert_eq!(open(&other, &here, piece.clone()), Err(SealError::OtherKey));
             let there = place(&[b"ab", b"c"]);
             assert_eq!(open(&KEY, &there, piece.clone()), Err(SealError::OtherKey));
-            for at in (0..piece.len()).step_by(piece.len() / 60 + 1) {
-                for bit in 0..8 {
-                    let mut changed = piece.clone();
-                    changed[at] ^= 1 << bit;
-                    assert!(open(&KEY, &here, changed).is_err(), "byte {at}, bit {bit}");
-                }
-                assert!(
-                    open(&KEY, &here, piece[..at].to_vec()).is_err(),
-                    "cut at {at}"
-                );
+            let places = (0..piece.len()).step_by(piece.len() / 60 + 1);
+            for (at, bit) in places.flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                let mut changed = piece.clone();
+                changed[at] ^= 1 << bit;
+                assert!(open(&KEY, &here, changed).is_err(), "byte {at}, bit {bit}");
+                let cut = piece[..at].to_vec();
+                assert!(open(&KEY, &here, cut).is_err(), "cut at {at}");
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Data keys as they are kept: sealed by a storage key, in the database and in a file beside it. A
 //! rotten page of the one then costs no content.
 
+use std::fmt::Write as _;
+
 use super::data_key::DataKey;
 use super::piece::SealError;
 use super::storage_key::{StorageKey, StorageKeyMark};
@@ -56,7 +58,8 @@ impl SealedKey {
             sealed,
         } in keys
         {
-            text.push_str(&format!("{number} {mark} "));
+            // Writing into a string never fails.
+            let _ = write!(text, "{number} {mark} ");
             text.extend(sealed.iter().map(|byte| format!("{byte:02x}")));
             text.push('\n');
         }

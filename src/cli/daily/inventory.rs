@@ -154,11 +154,12 @@ impl Sums {
     fn print(&self) -> Result<(), CliError> {
         let sum: u64 = self.types.values().sum();
         let missing: u64 = self.not_counted.values().sum();
-        let mut instances = sum.to_string();
-        if missing > 0 {
+        let instances = if missing > 0 {
             let why = most_of(&self.not_counted);
-            instances += &format!(", without {} ({why})", counted(missing, "state"));
-        }
+            format!("{sum}, without {} ({why})", counted(missing, "state"))
+        } else {
+            sum.to_string()
+        };
         let bytes = |bytes: u64| size(&bytes.into());
         let mut pairs = vec![
             ("states", self.states.to_string()),

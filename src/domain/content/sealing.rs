@@ -18,6 +18,17 @@ const AFTER_DAMAGE: Duration = Duration::from_hours(1);
 /// About how many bytes one step writes.
 const STEP: usize = 256 * 1024;
 
+/// How long there is until the next try.
+fn pause(error: &Error) -> Duration {
+    // Damage does not pass by itself.
+    let is_damage = matches!(error, Error::Damaged(_));
+    if is_damage {
+        AFTER_DAMAGE
+    } else {
+        pause_after(error)
+    }
+}
+
 impl Content {
     /// Is to be woken when there is content to be sealed.
     pub(in crate::domain) fn seal_more(&self) -> Arc<Notify> {
@@ -31,12 +42,7 @@ impl Content {
             match self.seal_all().await {
                 Ok(()) => self.sealing.more.notified().await,
                 Err(error) => {
-                    // Damage does not pass by itself.
-                    let pause = if matches!(error, Error::Damaged(_)) {
-                        AFTER_DAMAGE
-                    } else {
-                        pause_after(&error)
-                    };
+                    let pause = pause(&error);
                     tracing::warn!(%error, ?pause, "content cannot be sealed; trying again");
                     tokio::time::sleep(pause).await;
                 }

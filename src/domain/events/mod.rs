@@ -232,10 +232,8 @@ impl Events<'_> {
                 .uses
                 .iter()
                 .try_for_each(|(id, at)| tx.note_use(*id, *at))?;
-            let counts = to_count.iter();
-            counts
-                .map(|(key, count)| tx.count_reads(key, count))
-                .collect::<Result<(), _>>()?;
+            let mut counts = to_count.iter();
+            counts.try_for_each(|(key, count)| tx.count_reads(key, count))?;
             Ok(places)
         };
         let buffer = Arc::clone(self.buffer);

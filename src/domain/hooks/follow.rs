@@ -45,7 +45,8 @@ pub(in crate::domain) async fn follow(engine: &Arc<Engine>, state: &Arc<HookStat
     let mut courses = Courses::default();
     loop {
         let changed = state.changed.notified();
-        match engine.store.read_page(|view| view.hooks()).await {
+        let hooks = |view: &View<'_>| view.hooks();
+        match engine.store.read_page(hooks).await {
             Ok(hooks) => courses.run_those_of(hooks.rows, engine, state, &last),
             Err(error) => {
                 tracing::warn!(%error, "the webhooks cannot be read");
@@ -147,12 +148,8 @@ impl Course {
         loop {
             last.borrow_and_update();
             match self.step().await {
-                Ok(Then::GoOn) => {}
-                Ok(Then::WaitForEvents) => {
-                    if last.changed().await.is_err() {
-                        return;
-                    }
-                }
+                Ok(Then::WaitForEvents) if last.changed().await.is_err() => return,
+                Ok(Then::GoOn | Then::WaitForEvents) => {}
                 Ok(Then::Pause(pause)) => tokio::time::sleep(pause).await,
                 Ok(Then::End) => {
                     self.state.is_well(self.hook.id);

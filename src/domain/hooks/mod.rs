@@ -133,7 +133,8 @@ impl<'a> Hooks<'a> {
 
     /// How the hooks are, for a caller who was judged already.
     pub(in crate::domain) async fn report(&self) -> Result<HooksReport, StoreError> {
-        let hooks = self.engine.store.read_page(|view| view.hooks()).await?;
+        let read = |view: &View<'_>| view.hooks();
+        let hooks = self.engine.store.read_page(read).await?;
         let is_disabled = |hook: &&Hook| !hook.enabled;
         Ok(HooksReport {
             total: (hooks.rows.len() + hooks.damaged.len()) as u64,

@@ -48,6 +48,12 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     })
 }
 
+/// A blob with the same digest: whether its columns are as they are to be, and whether a version of
+/// the state has it.
+type AlikeBlob = (BlobId, bool, bool);
+/// The number of the data key that has sealed a frame, and the frame, if it has to be opened.
+type MaybeSealed = (Option<u32>, Option<Vec<u8>>);
+
 impl View<'_> {
     /// The delta chain of some bytes, the full frame first; empty when they were removed.
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
@@ -261,8 +267,7 @@ impl Tx<'_> {
             standing.seal
         ];
         // Nearly always there is one at most, and sorting would cost more than the search.
-        let found: Vec<((BlobId, bool, bool), (Option<u32>, Option<Vec<u8>>))> =
-            self.all(sql, values, read)?;
+        let found: Vec<(AlikeBlob, MaybeSealed)> = self.all(sql, values, read)?;
         let looked_at = found.into_iter().map(|((id, fits, is_own), sealed)| {
             let is_as_it_was = fits && self.opens_to(standing, blob, sealed)?;
             Ok((id, is_as_it_was, is_own))
@@ -279,7 +284,7 @@ impl Tx<'_> {
         &self,
         wanted: &StandingFrame<'_>,
         blob: &StoredBlob,
-        (seal, frame): (Option<u32>, Option<Vec<u8>>),
+        (seal, frame): MaybeSealed,
     ) -> Result<bool, StoreError> {
         let Some(frame) = frame.filter(|_| seal.is_some()) else {
             return Ok(seal.is_none() && wanted.seal.is_none());

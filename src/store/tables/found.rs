@@ -69,6 +69,8 @@ pub enum Then {
     Emptied,
 }
 
+/// By what an entry's row is known, and what is sealed of it.
+type NamedEntry = (String, Option<Vec<u8>>);
 /// The type of an instance, and the source of its provider.
 pub(in crate::store) type IndexedInstance = (String, Option<String>);
 
@@ -167,7 +169,7 @@ impl View<'_> {
             let in_clear = (of_type.unwrap_or_default(), row.get(1)?);
             Ok((in_clear, (row.get::<_, String>(2)?, sealed)))
         };
-        let found: Vec<(IndexedInstance, (String, Option<Vec<u8>>))> = self.all(sql, of, read)?;
+        let found: Vec<(IndexedInstance, NamedEntry)> = self.all(sql, of, read)?;
         let opened = found.into_iter().map(|(in_clear, (name, sealed))| {
             let Some(sealed) = sealed else {
                 return Ok(in_clear);

@@ -262,7 +262,9 @@ impl Tx<'_> {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(()),
             Err(StoreError::BadRow(why) | StoreError::Damaged(why)) => {
-                return skipped(id, &why);
+                let blob = id.number();
+                tracing::warn!(blob, why, "damaged content cannot be sealed, and stays");
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
@@ -302,13 +304,4 @@ impl Tx<'_> {
         let opened = self.opened((kept.seal, kept.digest), blob)?;
         Ok(Some((kept, difference, opened)))
     }
-}
-
-fn skipped(id: BlobId, why: &str) -> Result<(), StoreError> {
-    tracing::warn!(
-        blob = id.number(),
-        why,
-        "damaged content cannot be sealed, and stays"
-    );
-    Ok(())
 }
