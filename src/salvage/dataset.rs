@@ -15,6 +15,7 @@ use crate::sqlite_file::record::SqlRecord;
 use super::content::ContentSearch;
 use super::evidence::{Evidence, Form, MAX_ROW, Sight};
 use super::images::Images;
+use super::listing;
 use super::naming;
 use super::rows::{self, VersionKey};
 
@@ -23,6 +24,8 @@ pub struct Dataset {
     images: Images,
     evidence: Evidence,
     ring: Option<Keyring>,
+    /// The states' ids and the numbers that rows say which are of other versions.
+    misplaced: BTreeSet<(i64, u64)>,
 }
 
 /// A state that was found.
@@ -79,11 +82,13 @@ pub struct Reader<'a> {
 }
 
 impl Dataset {
-    pub(super) fn new(images: Images, evidence: Evidence) -> Self {
+    pub(super) fn new(images: Images, mut evidence: Evidence) -> Self {
+        let misplaced = listing::take_out_misplaced(&mut evidence);
         Self {
             images,
             evidence,
             ring: None,
+            misplaced,
         }
     }
 
@@ -108,7 +113,7 @@ impl Dataset {
         self.evidence.unreadable
     }
 
-    /// The states, those with a name first, by name; and what is in doubt about names.
+    /// The states, those with a name first, by name; and what is in doubt about names and numbers.
     pub fn states(&self) -> (Vec<FoundState>, Vec<String>) {
         let names = naming::names(&self.images, &self.evidence);
         let mut numbers: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
@@ -124,7 +129,16 @@ impl Dataset {
         });
         let mut found: Vec<FoundState> = found.collect();
         found.sort_by_key(|state| (state.name.is_none(), state.name.clone()));
-        (found, names.doubts)
+        let mut doubts = names.doubts;
+        doubts.extend(self.misplaced.iter().map(|(state, number)| {
+            let name = names.of.get(state).map(StateName::to_string);
+            let name = name.unwrap_or_else(|| "a state without a name".to_owned());
+            format!(
+                "a row is that of version {number} of {name}, and an index contradicts it: \
+                    its bytes come without a name"
+            )
+        }));
+        (found, doubts)
     }
 
     fn state(&self, id: i64) -> FoundState {

@@ -4,7 +4,7 @@
 //! A row may be found in many images, in forms that contradict each other. All of them are kept,
 //! each once, with the rank of its newest image. Memory: some hundred bytes a row, and no content.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 
@@ -47,6 +47,8 @@ pub(super) struct Evidence {
     /// States that have left for a storage elsewhere.
     pub(super) transfers: BTreeMap<i64, Vec<Form<String>>>,
     pub(super) versions: BTreeMap<(i64, u64), Vec<Form<VersionKey>>>,
+    /// Blobs, each with a state and a number, by the index of versions.
+    pub(super) entries: BTreeSet<(i64, i64, u64)>,
     pub(super) blobs: HashMap<i64, Vec<Form<BlobRow>>>,
     pub(super) differences: HashMap<i64, Vec<Form<()>>>,
     /// The names that events tell.
@@ -80,6 +82,7 @@ impl Evidence {
         for (id, forms) in other.differences {
             merge_forms(self.differences.entry(id).or_default(), forms);
         }
+        self.entries.extend(other.entries);
         self.told.extend(other.told);
         for (page, rank) in other.newest {
             let newest = self.newest.entry(page).or_insert(rank);
@@ -161,6 +164,8 @@ impl Evidence {
             note(self.states.entry(row.id).or_default(), row, sight, 0);
         } else if let Some(id) = rows::difference(rowid, record) {
             note(self.differences.entry(id).or_default(), (), sight, local);
+        } else if let Some(entry) = rows::version_entry(rowid, record) {
+            self.entries.insert(entry);
         } else if let Some((name, id)) = rows::name_entry(rowid, record) {
             note(self.names.entry(id).or_default(), name, sight, 0);
         } else if let Some((id, target)) = rows::transfer(rowid, record) {

@@ -8,6 +8,7 @@
 mod content;
 mod evidence;
 mod images;
+mod listing;
 mod naming;
 mod rows;
 pub mod sources;

@@ -26,6 +26,8 @@ pub(super) struct StateRow {
     pub(super) id: i64,
     pub(super) name: StateName,
     pub(super) current: Option<u64>,
+    /// No version has had a higher number.
+    pub(super) last_number: u64,
     pub(super) created_at: i64,
     pub(super) deleted_at: Option<i64>,
 }
@@ -140,12 +142,12 @@ pub(super) fn state(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<StateR
         return None;
     }
     let (created_at, _) = (time(record, 6)?, time(record, 7)?);
-    unsigned(record, 4)?;
     unsigned(record, 5)?;
     Some(StateRow {
         id: rowid?,
         name: name(record, 1)?,
         current: maybe_unsigned(record, 3).ok()?,
+        last_number: unsigned(record, 4)?,
         created_at,
         deleted_at: maybe_time(record, 8).ok()?,
     })
@@ -221,6 +223,16 @@ pub(super) fn version_key(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<
         sha256: digest(record, 3)?,
         size: unsigned(record, 4)?,
     })
+}
+
+/// An entry of the index of `versions` by their blobs: the blob, the state's id and the number.
+pub(super) fn version_entry(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<(i64, i64, u64)> {
+    if rowid.is_some() || record.columns() != 3 {
+        return None;
+    }
+    let (blob, state) = (integer(record, 0)?, integer(record, 1)?);
+    let number = unsigned(record, 2).filter(|number| *number > 0)?;
+    Some((blob, state, number))
 }
 
 /// The whole row, as the API shows it. It is shown as current if the state says so.
@@ -305,6 +317,7 @@ mod tests {
                     let _ = (event_name(rowid, &record), transfer(rowid, &record));
                     let _ = (blob(rowid, &record), difference(rowid, &record));
                     let _ = (version_key(rowid, &record), version(&record, None));
+                    let _ = version_entry(rowid, &record);
                 }
             }
         }
