@@ -115,7 +115,8 @@ pub(super) async fn rekey(client: &Client, format: Format) -> Result<(), CliErro
         format!(
             "what is written is sealed under the storage key {} from now on, by the data key {}. \
                 What is there is sealed anew beside the service; `statekeep encrypt-storage` waits \
-                until that is done. Keep the earlier key until then, and for as long as backups need it",
+                until that is done. Keep the earlier key until then, and for as long as backups \
+                need it",
             text(&answer["storage_key"]),
             answer["data_key"],
         )
