@@ -122,6 +122,11 @@ impl<'f> Pages<'f> {
         self.in_wal.is_empty() && self.long.is_empty()
     }
 
+    /// Whether the WAL has a committed copy of a page.
+    pub(super) fn has_in_wal(&self, number: u32) -> bool {
+        self.in_wal(number).is_some()
+    }
+
     /// How large a page is, in bytes.
     pub(super) fn page_size(&self) -> u32 {
         u32::try_from(self.page_size).unwrap_or(0)
