@@ -1,11 +1,10 @@
 //! Data keys as they are kept: sealed by a storage key, in the database and in a file beside it. A
 //! rotten page of the one then costs no content.
 
-use std::fmt::Write as _;
-
 use super::data_key::DataKey;
 use super::piece::SealError;
 use super::storage_key::{StorageKey, StorageKeyMark};
+use crate::model::signed_head::{bytes, hex};
 
 /// What the file beside the database begins with.
 const LABEL: &str = "statekeep-data-keys-1";
@@ -51,19 +50,11 @@ impl SealedKey {
 
     /// The text of the file that holds some.
     pub fn to_text(keys: &[Self]) -> String {
-        let mut text = format!("{LABEL}\n");
-        for Self {
-            number,
-            mark,
-            sealed,
-        } in keys
-        {
-            // Writing into a string never fails.
-            let _ = write!(text, "{number} {mark} ");
-            text.extend(sealed.iter().map(|byte| format!("{byte:02x}")));
-            text.push('\n');
-        }
-        text
+        let lines = keys.iter().map(|key| {
+            let sealed = hex(&key.sealed);
+            format!("{} {} {sealed}\n", key.number, key.mark)
+        });
+        format!("{LABEL}\n{}", lines.collect::<String>())
     }
 
     /// Those that such a file holds, as far as its lines can be read.
@@ -86,14 +77,6 @@ impl SealedKey {
             sealed,
         })
     }
-}
-
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs
-        .map(|pair| byte(pair).filter(|_| pair.len() == 2))
-        .collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! spells them. Without it nothing opens.
 
 use super::piece::{KEY_BYTES, SealError, open, place, seal};
+use crate::model::signed_head::{bytes, hex};
 
 /// What a key's file begins with; the key follows in hexadecimal.
 const LABEL: &str = "statekeep-storage-key-1 ";
@@ -43,28 +44,13 @@ impl StorageKey {
     /// The key that a file of this text holds.
     pub fn parse(text: &str) -> Result<Self, BadStorageKey> {
         let digits = text.trim().strip_prefix(LABEL).ok_or(BadStorageKey)?;
-        let digits = digits.trim().as_bytes();
-        if digits.len() != 2 * KEY_BYTES || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(BadStorageKey);
-        }
-        let mut key = [0; KEY_BYTES];
-        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| BadStorageKey)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| BadStorageKey)?;
-        }
-        Ok(Self(key))
+        let key = bytes(digits.trim()).and_then(|key| key.try_into().ok());
+        key.map(Self).ok_or(BadStorageKey)
     }
 
     /// The text of a file that holds it.
     pub fn to_text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = LABEL.to_owned();
-        for byte in self.0 {
-            // Writing into a string never fails.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
-        text
+        format!("{LABEL}{}\n", hex(&self.0))
     }
 
     /// By what data names it.
@@ -106,7 +92,7 @@ impl std::fmt::Debug for StorageKey {
 
 impl std::fmt::Display for StorageKeyMark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::clock::Timestamp;
 use crate::model::event::Event;
 use crate::model::hook::{Hook, HookId};
 use crate::model::secret::Secret;
+use crate::model::signed_head::hex;
 
 /// The kind of a delivery that tries a hook.
 const TEST: &str = "test";
@@ -78,8 +79,7 @@ fn signature(secret: &Secret, seconds: i64, body: &str) -> String {
     };
     mac.update(format!("{seconds}.").as_bytes());
     mac.update(body.as_bytes());
-    let hex = |byte: &u8| format!("{byte:02x}");
-    mac.finalize().into_bytes().iter().map(hex).collect()
+    hex(&mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

@@ -10,14 +10,11 @@ use crate::domain::Domain;
 use crate::domain::hooks::WantedHook;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::{body, reply};
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::{body, path, reply};
 use crate::model::hook::HookId;
 
 fn id(request: &HttpRequest) -> Result<HookId, ApiError> {
-    let part = request.match_info().get("id").unwrap_or_default();
-    part.parse()
-        .map_err(|_| ApiError::invalid(ErrorCode::BadAddress, "the id of a hook is a UUID"))
+    path::id(request, "hook")
 }
 
 pub(in crate::http) async fn list(

@@ -15,7 +15,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::fields::{Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::roles::Roles;
-use crate::http::wire::{body, reply};
+use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::key::{ApiKey, KeyId};
 
@@ -107,9 +107,7 @@ fn with_secret(status: StatusCode, made: &WithSecret, domain: &Domain) -> HttpRe
 }
 
 fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
-    let part = request.match_info().get("id").unwrap_or_default();
-    part.parse()
-        .map_err(|_| ApiError::invalid(ErrorCode::BadAddress, "the id of a key is a UUID"))
+    path::id(request, "key")
 }
 
 pub(in crate::http) async fn show(

@@ -14,7 +14,7 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::roles::Roles;
-use crate::http::wire::{body, reply};
+use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::key::KeyId;
 
@@ -100,9 +100,7 @@ pub(in crate::http) async fn create(
 }
 
 fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
-    let part = request.match_info().get("id").unwrap_or_default();
-    part.parse()
-        .map_err(|_| ApiError::invalid(ErrorCode::BadAddress, "the id of a trust is a UUID"))
+    path::id(request, "trust")
 }
 
 pub(in crate::http) async fn show(

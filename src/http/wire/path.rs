@@ -1,5 +1,7 @@
 //! The names and numbers in the path of a request.
 
+use std::str::FromStr;
+
 use actix_web::web::Path;
 use actix_web::{FromRequest, HttpRequest};
 use serde::Deserialize;
@@ -24,6 +26,15 @@ pub(in crate::http) fn workspace(request: &HttpRequest) -> Result<Workspace, Api
     part(request, "workspace")
         .parse()
         .map_err(|error: BadName| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))
+}
+
+/// The id in the path, of a thing that is named so.
+pub(in crate::http) fn id<T: FromStr>(request: &HttpRequest, of: &str) -> Result<T, ApiError> {
+    let bad = |_| {
+        let why = format!("the id of a {of} is a UUID");
+        ApiError::invalid(ErrorCode::BadAddress, why)
+    };
+    part(request, "id").parse().map_err(bad)
 }
 
 /// The number of the version in the path.
