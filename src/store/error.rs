@@ -242,9 +242,9 @@ pub enum OpenError {
     NoRowKey(PathBuf),
     /// Content is sealed, and the storage key is not given.
     #[error(
-        "the content is sealed by the storage key {mark}, {}; nothing was changed. Give the file \
-            that holds it by --storage-key-file or STATEKEEP_STORAGE_KEY_FILE; without that key \
-            nothing can be read",
+        "the content is sealed by the storage key {mark}, {}; nothing was changed. Name the \
+            file that holds it by STATEKEEP_STORAGE_KEY_FILE, or for `serve` by \
+            --storage-key-file; without that key nothing can be read",
         if *.is_any_given { "which is none of those that are given" } else { "which is not given" }
     )]
     StorageKey {

@@ -215,12 +215,17 @@ impl Tx<'_> {
         else {
             return Ok(true);
         };
+        let newest = ring.newest().number();
+        let kept = "SELECT max(number) FROM data_keys";
+        if self.only(kept, [], |row| row.get::<_, u32>(0))? != newest {
+            // A newer key was made in this very transaction, and is not in use yet.
+            return Ok(false);
+        }
         if after == INDEX_FIRST {
             self.connection.execute_batch(FORGET_INDEX)?;
             self.note_sealed_to(0)?;
             return Ok(false);
         }
-        let newest = ring.newest().number();
         let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
         // A row that says what cannot be is looked at on its own.
         let read = |row: &Row<'_>| {
