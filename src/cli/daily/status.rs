@@ -121,7 +121,9 @@ fn backup(backup: &Value) -> String {
         return "none by the server itself (serve --backup-dir)".to_owned();
     }
     let last = &backup["last"];
-    let made = if last.is_null() {
+    let made = if backup["folder_read"] == false {
+        "not known yet: the folder is being read".to_owned()
+    } else if last.is_null() {
         "none yet".to_owned()
     } else {
         format!("{}, {}", moment(&last["at"]), size(&last["size"]))

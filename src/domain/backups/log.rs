@@ -43,6 +43,9 @@ pub struct BackupReport {
     pub every: u64,
     /// How many are kept.
     pub keep: u32,
+    /// Whether the folder was read since the start. Until then, which one is the newest and when
+    /// the last drill was are not known.
+    pub folder_read: bool,
     /// Whether one is being made, or in its drill.
     pub running: bool,
     /// Whether the newest is older than it should be.
@@ -85,6 +88,7 @@ impl BackupLog {
         BackupReport {
             every: plan.every.as_secs(),
             keep: plan.keep,
+            folder_read: known.since.is_some(),
             running: known.running,
             overdue: is_overdue(&known, plan, clock::now()),
             last: known.last.clone(),

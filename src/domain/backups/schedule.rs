@@ -4,6 +4,7 @@
 //! failure is told by an event, by `/readyz` and in the log, and it is tried again soon.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use serde_json::json;
 
 use crate::config::BackupPlan;
 use crate::domain::backups::log::{BackupDrill, BackupFailure, BackupReport, KeptBackup};
+use crate::domain::backups::making::MadeArchive;
 use crate::domain::backups::unfinished::sync_folder_of;
 use crate::domain::backups::{Backups, WORK, drill, making, received};
+use crate::domain::engine::background::on_its_own;
 use crate::domain::engine::data_dir;
 use crate::domain::error::refusals::NotBackedUp;
 use crate::model::clock::{self, Timestamp};
@@ -49,7 +52,7 @@ impl Backups<'_> {
         };
         self.look_at_folder(&plan).await;
         tokio::time::sleep(BEGIN_AFTER.min(plan.every)).await;
-        if let Some(newest) = self.newest_without_drill(&plan) {
+        if let Some(newest) = self.newest_without_drill(&plan).await {
             self.drill(&plan, newest).await;
         }
         loop {
@@ -70,7 +73,7 @@ impl Backups<'_> {
 
     /// What an earlier run of the server has made and tried.
     async fn look_at_folder(&self, plan: &BackupPlan) {
-        let newest = self.newest(plan);
+        let newest = self.newest(plan).await;
         let read = self.engine.store.read(|view| view.moment(Moment::Drilled));
         let drilled = read.await.ok().flatten();
         self.state.log.note(|known| {
@@ -80,17 +83,22 @@ impl Backups<'_> {
         });
     }
 
-    /// The newest backup of this data that is there.
-    fn newest(&self, plan: &BackupPlan) -> Option<(KeptBackup, PathBuf)> {
-        let kept = received::kept(&plan.dir, self.engine.store.instance()).ok()?;
-        let (at, path) = kept.into_iter().next()?;
-        let size = fs::metadata(&path).ok()?.len();
-        Some((KeptBackup { at, size }, path))
+    /// The newest backup of this data that is there. Its folder may be of another machine, and may
+    /// answer late.
+    async fn newest(&self, plan: &BackupPlan) -> Option<(KeptBackup, PathBuf)> {
+        let (folder, instance) = (plan.dir.clone(), self.engine.store.instance());
+        let look = move || {
+            let kept = received::kept(&folder, instance).ok()?;
+            let (at, path) = kept.into_iter().next()?;
+            let size = fs::metadata(&path).ok()?.len();
+            Some((KeptBackup { at, size }, path))
+        };
+        on_its_own("backup", look).await.ok().flatten()
     }
 
     /// The newest, if it was not verified since it was made: the server ended before that.
-    fn newest_without_drill(&self, plan: &BackupPlan) -> Option<PathBuf> {
-        let (newest, path) = self.newest(plan)?;
+    async fn newest_without_drill(&self, plan: &BackupPlan) -> Option<PathBuf> {
+        let (newest, path) = self.newest(plan).await?;
         let drilled = self
             .state
             .log
@@ -121,21 +129,33 @@ impl Backups<'_> {
         let failed = |error: &dyn std::fmt::Display| NotBackedUp::Failed(error.to_string());
         let turn = Arc::clone(&self.state.making).acquire_owned().await;
         let turn = turn.map_err(|error| failed(&error))?;
-        data_dir::make(&plan.dir).map_err(|error| failed(&error))?;
+        let dir = plan.dir.clone();
+        let ready = on_its_own("backup", move || data_dir::make(&dir)).await;
+        ready
+            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(&error))?;
         let instance = self.engine.store.instance();
         let folder = plan.dir.join(format!("{WORK}-{instance}"));
         let made = making::make(self.engine, folder, turn).await?;
+        let (taken_at, size) = (made.manifest.taken_at.clone(), made.size);
         let name = received::dated_name(&made.manifest);
         let path = plan.dir.join(&name);
-        let named = fs::rename(made.path(), &path).and_then(|()| sync_folder_of(&path));
-        named.map_err(|error| failed(&error))?;
-        self.note_made(&made.manifest.taken_at, made.size, &name)
-            .await;
+        let named = on_its_own("backup", named(made, path.clone())).await;
+        named
+            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(&error))?;
+        self.note_made(&taken_at, size, &name).await;
+        self.remove_older(plan).await;
+        Ok(path)
+    }
+
+    async fn remove_older(&self, plan: &BackupPlan) {
+        let (folder, instance) = (plan.dir.clone(), self.engine.store.instance());
         let keep = usize::try_from(plan.keep).unwrap_or(usize::MAX);
-        if let Err(error) = received::prune(&plan.dir, instance, keep) {
+        let removed = on_its_own("backup", move || received::prune(&folder, instance, keep)).await;
+        if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "older backups cannot be removed");
         }
-        Ok(path)
     }
 
     async fn note_made(&self, taken_at: &str, size: u64, name: &str) {
@@ -220,6 +240,14 @@ impl Backups<'_> {
         if let Err(error) = record.await {
             tracing::warn!(%error, "an event of a backup is not written down");
         }
+    }
+}
+
+/// Gives a backup that was made its name. Its folder goes with it.
+fn named(made: MadeArchive, path: PathBuf) -> impl FnOnce() -> io::Result<()> + Send {
+    move || {
+        fs::rename(made.path(), &path)?;
+        sync_folder_of(&path)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{L1, names, restored, text};
-use crate::disk::flip;
+use crate::disk::{flip, strace};
 use crate::harness::{Server, Setup, eventually, state_path, tfstate};
 use crate::scrape::{Scrape, monitor};
 
@@ -190,4 +190,36 @@ fn a_drill_finds_a_bit_that_rotted_in_the_newest_backup() {
     std::fs::remove_file(&newer).expect("our file");
     second.signal("USR1");
     eventually("a good one is made", || problems(&second).is_empty());
+}
+
+/// The folder may be of another machine. While it does not answer, nothing else waits for it, and
+/// that there is no backup is not claimed.
+#[test]
+fn a_folder_that_answers_late_holds_up_nothing_else() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    std::fs::create_dir(&folder).expect("a directory");
+    let calls = ["-e", "inject=getdents64:delay_enter=60000000"];
+    let options = [&["-o", "/dev/null", "-P", text(&folder)], &calls[..]].concat();
+    let Some(setup) = strace(Setup::new(), &options) else {
+        return;
+    };
+    let server = setup
+        .data(&data)
+        .flag("--backup-dir", text(&folder))
+        .start();
+    let admin = server.admin();
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    admin.read("team/net").expect_status(200);
+    eventually("the read is written down", || {
+        !admin.events("kind=state.read").is_empty()
+    });
+    let known = backup(&server);
+    assert_eq!(known["folder_read"], false, "it does not answer yet");
+    assert_eq!(known["last"], Value::Null);
+    let told = server.cli(&["status"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("the folder is being read"), "{told}");
 }
