@@ -25,7 +25,10 @@ impl Store {
     /// Brings the copy of the data keys, beside the database, up to date.
     pub async fn copy_data_keys(&self) -> Result<(), StoreError> {
         let path = self.path.clone();
+        let turn = Arc::clone(&self.keys.seals.copying).lock_owned().await;
         let copy = move |view: &View<'_>| {
+            // It lasts as long as the work, also if nobody waits for that any more.
+            let _turn = turn;
             let rows = key_rows(view.connection)?;
             let written = write_copy(&rows, &path);
             written.map_err(|error| StoreError::Statement(error.to_string()))

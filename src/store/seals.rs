@@ -29,7 +29,12 @@ pub(super) struct DirectoryKeys {
 
 /// The data keys in use; none where content stands in the clear.
 #[derive(Default)]
-pub(super) struct Seals(RwLock<Option<Arc<Keyring>>>);
+pub(super) struct Seals {
+    ring: RwLock<Option<Arc<Keyring>>>,
+    /// Held while the copy is written: two at once would be in each other's way, and an older one
+    /// could come last.
+    pub(super) copying: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Seals {
     /// Opens the data keys of a database. Where it has none and a storage key is given, the first
@@ -72,17 +77,19 @@ impl Seals {
         let (rows, keys): (Vec<SealedKey>, Vec<DataKey>) = kept.into_iter().unzip();
         let ring = Keyring::of(keys).ok_or_else(|| damaged(database, 0, SealError::NoKey(0)))?;
         write_copy(&rows, database)?;
-        Ok(Self(RwLock::new(Some(Arc::new(ring)))))
+        let seals = Self::default();
+        seals.use_ring(ring);
+        Ok(seals)
     }
 
     /// The keys in use.
     pub(super) fn ring(&self) -> Option<Arc<Keyring>> {
-        self.0.read().clone()
+        self.ring.read().clone()
     }
 
     /// Uses other keys from now on.
     pub(super) fn use_ring(&self, ring: Keyring) {
-        *self.0.write() = Some(Arc::new(ring));
+        *self.ring.write() = Some(Arc::new(ring));
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, Setup, eventually, tfstate_noted};
+use crate::disk::strace;
+use crate::harness::{Client, Server, Setup, children, eventually, kill, tfstate_noted};
 
 const LINEAGE: &str = "00000001-1111-4111-8111-111111111111";
 /// Kinds whose rows grow after their first line.
@@ -119,6 +120,35 @@ fn each_event_is_a_line_as_the_api_tells_it_also_after_a_restart_and_in_a_rotate
     let server = site.start();
     write(&server.key("team", "owner"), "team/other", 1);
     expect_acts(&server, &[&rotated, &site.file()]);
+}
+
+/// The end of the server comes while a line is on its way to a slow disk.
+#[test]
+fn a_stop_while_lines_are_added_adds_none_twice() {
+    let site = Site::new();
+    let file = site.file();
+    // Its folder is another one than the data directory's.
+    drop(site.start());
+    let path = file.to_str().expect("UTF-8");
+    let slow = ["-e", "inject=fdatasync:delay_enter=3000000"];
+    let options = [&["-o", "/dev/null", "-P", path], &slow[..]].concat();
+    let setup = Setup::new().data(&site.dir.path().join("data"));
+    let Some(setup) = strace(setup, &options) else {
+        return;
+    };
+    let mut server = setup.flag("--events-file", path).start();
+    let owner = server.key("team", "owner");
+    write(&owner, "team/net", 1);
+    let has_line = |kind: &str| lines(&file).iter().any(|line| line["kind"] == kind);
+    eventually("the line is added", || has_line("state.write"));
+    for traced in children(server.pid()) {
+        assert!(kill("TERM", traced));
+    }
+    assert!(server.wait().success());
+    let acts = lines(&file).into_iter().filter(is_act);
+    let places: Vec<u64> = acts.map(|act| place(&act)).collect();
+    let once: BTreeSet<u64> = places.iter().copied().collect();
+    assert_eq!(places, once.into_iter().collect::<Vec<_>>());
 }
 
 #[test]

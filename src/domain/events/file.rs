@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -46,12 +47,17 @@ const UNFINISHED: &str = "statekeep.events-file.new";
 #[derive(Default)]
 pub(in crate::domain) struct EventFileState {
     written: tokio::sync::Mutex<Option<Written>>,
+    /// Held while lines are added. Who waits for that may go away, as at the server's end: the
+    /// lines are added all the same.
+    adding: Arc<tokio::sync::Mutex<()>>,
     behind: Mutex<Option<Behind>>,
 }
 
 /// How far the file is.
 struct Written {
     place: u64,
+    /// Whether it was not waited for that lines were added. Then the file may be further.
+    is_in_doubt: bool,
     growing: BTreeMap<u64, Grown>,
     /// The last event that has a line, if its head is not in the file yet.
     unsigned: Option<EventHead>,
@@ -144,19 +150,18 @@ impl<'a> EventFile<'a> {
     /// Writes the lines that are due at a time.
     async fn bring_up_to_date(&self, path: &Path, now: Instant) -> Result<(), String> {
         let mut slot = self.state.written.lock().await;
-        let data = self.engine.dir.path().to_owned();
-        let mut written = match slot.take() {
+        let data = self.engine.dir.path();
+        let written = match &mut *slot {
             Some(written) => written,
-            None => Written {
-                place: read_place(&data).map_err(|error| at(&data.join(PLACE_FILE), &error))?,
+            None => slot.insert(Written {
+                place: read_place(data)?,
+                is_in_doubt: false,
                 growing: BTreeMap::new(),
                 unsigned: None,
                 signed_at: None,
-            },
+            }),
         };
-        let done = self.go_on(path, &data, &mut written, now).await;
-        *slot = Some(written);
-        done
+        self.go_on(path, data, written, now).await
     }
 
     async fn go_on(
@@ -186,7 +191,8 @@ impl<'a> EventFile<'a> {
             return Ok(());
         };
         if let Some(signed) = self.engine.store.sign(head) {
-            append(path, lines(&[Noted { head: signed }])?, None).await?;
+            let line = lines([Noted { head: signed }])?;
+            self.append(path, line, None).await?;
         }
         (written.unsigned, written.signed_at) = (None, Some(now));
         Ok(())
@@ -207,6 +213,7 @@ impl<'a> EventFile<'a> {
             // Another database is here, such as one that came out of a backup.
             written.place = 0;
         }
+        let has_lines_to = self.has_lines_to(data, written).await?;
         while written.place < last {
             let after = written.place;
             let read = move |view: &View<'_>| view.events_after(after, AT_A_TIME);
@@ -220,8 +227,14 @@ impl<'a> EventFile<'a> {
             let Some(end) = end else {
                 return Ok(());
             };
-            let place = Some((data.to_owned(), end));
-            append(path, lines(&page.rows)?, place).await?;
+            if end > has_lines_to {
+                let new = page.rows.iter().filter(|event| event.seq > has_lines_to);
+                written.is_in_doubt = true;
+                let place = Some((data.to_owned(), end));
+                let added = self.append(path, lines(new)?, place).await;
+                written.is_in_doubt = false;
+                added?;
+            }
             written.place = end;
             written.remember(&page.rows);
             let last = page.rows.last();
@@ -231,6 +244,38 @@ impl<'a> EventFile<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Up to which event the file has lines.
+    async fn has_lines_to(&self, data: &Path, written: &mut Written) -> Result<u64, String> {
+        if !written.is_in_doubt {
+            return Ok(written.place);
+        }
+        drop(self.state.adding.lock().await);
+        let place = read_place(data)?;
+        written.is_in_doubt = false;
+        Ok(place)
+    }
+
+    /// Appends lines, and then notes the place that they lead to in the data directory.
+    async fn append(
+        &self,
+        path: &Path,
+        lines: Vec<u8>,
+        place: Option<(PathBuf, u64)>,
+    ) -> Result<(), String> {
+        let adding = Arc::clone(&self.state.adding).lock_owned().await;
+        let path = path.to_owned();
+        let work = move || {
+            let _adding = adding;
+            write_lines(&path, &lines).map_err(|error| at(&path, &error))?;
+            let Some((data, place)) = place else {
+                return Ok(());
+            };
+            write_place(&data, place).map_err(|error| at(&data.join(PLACE_FILE), &error))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// Writes another line for each event that has grown since its first one.
@@ -262,7 +307,7 @@ impl<'a> EventFile<'a> {
             };
             let grown: Vec<Event> = page.rows.into_iter().filter(has_grown).collect();
             if !grown.is_empty() {
-                append(path, lines(&grown)?, None).await?;
+                self.append(path, lines(&grown)?, None).await?;
             }
             for place in step {
                 written.growing.remove(place);
@@ -295,27 +340,13 @@ struct Noted {
     head: SignedHead,
 }
 
-fn lines<T: Serialize>(events: &[T]) -> Result<Vec<u8>, String> {
+fn lines<T: Serialize>(events: impl IntoIterator<Item = T>) -> Result<Vec<u8>, String> {
     let mut lines = Vec::new();
     for event in events {
-        serde_json::to_writer(&mut lines, event).map_err(|error| error.to_string())?;
+        serde_json::to_writer(&mut lines, &event).map_err(|error| error.to_string())?;
         lines.push(b'\n');
     }
     Ok(lines)
-}
-
-/// Appends lines, and then notes the place that they lead to in the data directory.
-async fn append(path: &Path, lines: Vec<u8>, place: Option<(PathBuf, u64)>) -> Result<(), String> {
-    let path = path.to_owned();
-    let work = move || {
-        write_lines(&path, &lines).map_err(|error| at(&path, &error))?;
-        let Some((data, place)) = place else {
-            return Ok(());
-        };
-        write_place(&data, place).map_err(|error| at(&data.join(PLACE_FILE), &error))
-    };
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// Adds whole lines to the file, or nothing. It is opened each time, so that one which was renamed
@@ -359,14 +390,15 @@ fn end_torn_line(file: &mut File, length: u64) -> io::Result<()> {
 
 /// The place in the log up to which lines are written. One that cannot be understood is the
 /// beginning: lines that come twice harm less than those that are missing.
-fn read_place(data: &Path) -> io::Result<u64> {
-    match std::fs::read(data.join(PLACE_FILE)) {
+fn read_place(data: &Path) -> Result<u64, String> {
+    let path = data.join(PLACE_FILE);
+    match std::fs::read(&path) {
         Ok(text) => {
             let text = String::from_utf8_lossy(&text);
             Ok(text.trim_end().parse().unwrap_or(0))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
+        Err(error) => Err(at(&path, &error)),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     Place, check_versions, run, state, succeeds, tells, text, verify, wait_for_rest,
     wait_for_search,
 };
+use crate::disk::strace;
 use crate::harness::statekeep;
 
 #[test]
@@ -108,4 +109,40 @@ fn a_command_and_a_credential_of_the_unit_give_the_key_too() {
         .setup(&[])
         .env("CREDENTIALS_DIRECTORY", text(&credentials));
     check_versions(&admin.at(&setup.start()), "by a credential");
+}
+
+/// Each change of the key writes the copy of the data keys beside the database, and so does the end
+/// of each sealing. Two at once are not in each other's way.
+#[test]
+fn changes_of_the_key_at_once_leave_the_copy_of_all() {
+    let place = Place::new();
+    drop(place.written(&["one"]));
+    let unfinished = place.data().join("statekeep.datakeys.next");
+    let slow = "inject=rename,renameat,renameat2:delay_enter=200000";
+    let options = ["-o", "/dev/null", "-P", text(&unfinished), "-e", slow];
+    let Some(setup) = strace(place.setup(&["one"]), &options) else {
+        return;
+    };
+    let server = setup.start();
+    let admin = server.admin();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let answer = admin.post_json("/api/storage/rekey", &json!({}));
+                answer.expect_status(200);
+            });
+        }
+    });
+    wait_for_rest(&server, &admin);
+    drop(server);
+    let keys = "SELECT group_concat(number) FROM data_keys";
+    let numbers: String = crate::inside::open(&place.data())
+        .query_row(keys, [], |row| row.get(0))
+        .expect("numbers");
+    let copy = std::fs::read_to_string(place.data().join("statekeep.datakeys")).expect("a copy");
+    for number in numbers.split(',') {
+        let is_copied = |line: &str| line.split(' ').any(|word| word == number);
+        assert!(copy.lines().any(is_copied), "{number} of {numbers}: {copy}");
+    }
+    check_versions(&admin.at(&place.start(&["one"])), "changed at once");
 }
