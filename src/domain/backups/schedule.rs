@@ -87,13 +87,13 @@ impl Backups<'_> {
     /// answer late.
     async fn newest(&self, plan: &BackupPlan) -> Option<(KeptBackup, PathBuf)> {
         let (folder, instance) = (plan.dir.clone(), self.engine.store.instance());
-        let look = move || {
+        let find = move || {
             let kept = received::kept(&folder, instance).ok()?;
             let (at, path) = kept.into_iter().next()?;
             let size = fs::metadata(&path).ok()?.len();
             Some((KeptBackup { at, size }, path))
         };
-        on_its_own("backup", look).await.ok().flatten()
+        on_its_own("backup", find).await.ok().flatten()
     }
 
     /// The newest, if it was not verified since it was made: the server ended before that.
