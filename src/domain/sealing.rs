@@ -38,6 +38,29 @@ pub struct SealReport {
     pub copies: Vec<String>,
 }
 
+/// The same in short, for who may know how the server is.
+#[derive(Clone, Debug, Serialize)]
+pub struct SealStatus {
+    /// Whether what is written is sealed.
+    pub sealed: bool,
+    /// The mark of the storage key that is needed to open it; none where nothing is sealed.
+    pub storage_key: Option<String>,
+    /// If content is still to be sealed by that key: how far that is.
+    pub pending: Option<SealProgress>,
+}
+
+impl SealStatus {
+    /// What is known of sealed content; none where nothing is sealed.
+    pub(in crate::domain) fn of(facts: Option<SealFacts>) -> Self {
+        let pending = facts.as_ref().and_then(|facts| facts.pending);
+        Self {
+            sealed: facts.is_some(),
+            storage_key: facts.map(|facts| facts.storage_key),
+            pending: pending.map(SealProgress::of),
+        }
+    }
+}
+
 /// How far content is sealed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SealProgress {
@@ -47,6 +70,12 @@ pub struct SealProgress {
     pub done: u64,
     /// About how many there are.
     pub of: u64,
+}
+
+impl SealProgress {
+    fn of((asked_at, done, of): (Timestamp, u64, u64)) -> Self {
+        Self { asked_at, done, of }
+    }
 }
 
 impl<'a> Sealing<'a> {
@@ -73,7 +102,7 @@ impl<'a> Sealing<'a> {
             data_key: facts.as_ref().map(|facts| facts.data_key),
             since: facts.as_ref().map(|facts| facts.since),
             storage_key: facts.map(|facts| facts.storage_key),
-            pending: pending.map(|(asked_at, done, of)| SealProgress { asked_at, done, of }),
+            pending: pending.map(SealProgress::of),
             copies: self.content.upgrade_copies(),
         })
     }

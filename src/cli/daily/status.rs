@@ -51,6 +51,9 @@ async fn status(client: &Client, format: Format) -> Result<(), CliError> {
         ("verified", moment(&status["verified_at"])),
         ("backup", backup(&status["backup"])),
         ("drill", drill(&status["backup"])),
+        ("storage", storage(&status["storage"])),
+        ("certificate", certificate(&status["tls"])),
+        ("webhooks", webhooks(&status["hooks"])),
         ("clock", clock(&status)),
         ("unlocked writes", text(&status["unlocked_writes"])),
     ];
@@ -156,6 +159,41 @@ fn failed(failure: &Value) -> String {
         "; failed {}: {}",
         moment(&failure["at"]),
         text(&failure["detail"])
+    )
+}
+
+fn storage(storage: &Value) -> String {
+    if storage["sealed"] != true {
+        return "in the clear (serve --storage-key-file)".to_owned();
+    }
+    let key = text(&storage["storage_key"]);
+    let pending = &storage["pending"];
+    if pending.is_null() {
+        return format!("sealed, storage key {key}");
+    }
+    let (done, of) = (text(&pending["done"]), text(&pending["of"]));
+    format!("sealed, storage key {key}; {done} of {of} pieces of content are by that key")
+}
+
+fn certificate(tls: &Value) -> String {
+    if tls.is_null() {
+        return "none: plain HTTP (serve --tls-cert)".to_owned();
+    }
+    let left = counted_in(&tls["days_left"], "day");
+    let failed = failed(&tls["failure"]);
+    format!("until {}, {left} left{failed}", moment(&tls["expires_at"]))
+}
+
+fn webhooks(hooks: &Value) -> String {
+    let total = text(&hooks["total"]);
+    let told = |member: &str, what: &str| match hooks[member].as_u64() {
+        Some(count @ 1..) => format!(", {count} {what}"),
+        Some(0) | None => String::new(),
+    };
+    format!(
+        "{total}{}{}",
+        told("disabled", "disabled"),
+        told("failing", "failing")
     )
 }
 

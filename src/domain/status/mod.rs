@@ -23,6 +23,7 @@ use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
+use crate::domain::sealing::SealStatus;
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
     damage, damage_met, fault_problem, forgotten_key, keys_end_soon,
@@ -148,6 +149,8 @@ pub struct StatusReport {
     pub scrub: ScrubReport,
     /// How the server's own backups are; null if it makes none.
     pub backup: Option<BackupReport>,
+    /// Whether content is sealed.
+    pub storage: SealStatus,
     /// The certificate that is served; null for plain HTTP.
     pub tls: Option<TlsReport>,
     /// What happens to writes without a lock.
@@ -432,9 +435,10 @@ impl<'a> Status<'a> {
         authorize_everywhere(caller, Permission::Status)?;
         let read = self.engine.store.read(move |view| {
             let versions_since = since.map(|since| view.versions_since(since)).transpose()?;
-            Ok((view.counts()?, view.oldest_lock()?, versions_since))
+            let seals = view.seal_facts()?;
+            Ok((view.counts()?, view.oldest_lock()?, versions_since, seals))
         });
-        let (counts, oldest_lock_at, versions_since) = read.await?;
+        let (counts, oldest_lock_at, versions_since, seals) = read.await?;
         let (database_size, wal_size) = self.engine.store.file_sizes();
         Ok(StatusReport {
             health: self.health().await,
@@ -453,6 +457,7 @@ impl<'a> Status<'a> {
             free_space: self.engine.dir.free_space(),
             scrub: self.scrub_report(),
             backup: self.backup_report(),
+            storage: SealStatus::of(seals),
             tls: self.tls_report(),
             unlocked_writes: self.engine.limits.unlocked_writes.name(),
             quotas: self.quotas(caller).await?,

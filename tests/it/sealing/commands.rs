@@ -58,3 +58,21 @@ fn a_file_that_holds_no_key_is_named_and_its_content_is_not() {
         "{log}"
     );
 }
+
+#[test]
+fn the_status_says_whether_content_is_sealed_and_by_which_key() {
+    let place = Place::new();
+    let server = place.start(&[]);
+    let told = |server: &crate::harness::Server| succeeds(server.cli(&["status"]));
+    let clear = told(&server);
+    assert!(clear.contains("storage          in the clear"), "{clear}");
+    assert!(clear.contains("certificate      none"), "{clear}");
+    assert!(server.stop().success());
+    let server = place.start(&["one"]);
+    let storage = server.admin().get("/api/status").json()["storage"].clone();
+    assert_eq!(storage["sealed"], true);
+    let key = storage["storage_key"].as_str().expect("a mark");
+    let sealed = told(&server);
+    let line = format!("storage          sealed, storage key {key}");
+    assert!(sealed.contains(&line), "{sealed}");
+}
