@@ -1,18 +1,19 @@
 //! Real Chromium, driven through chromedriver by the calls of W3C WebDriver that the tests need.
 //!
 //! They are a dozen calls of JSON over HTTP, and the tests have a client for that: a crate around
-//! them would bring a second client and a runtime. Each browser is a process of its own with a
-//! profile of its own, and ends with its value.
+//! them would bring a second client and a runtime. A browser that a test is done with serves the
+//! next one, with another window: each test has a server of its own, so what a page keeps for its
+//! origin is another one's. One whose test has failed is thrown away, and all end with the tests.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, http_client, kill};
+use crate::harness::{PATIENCE, http_client};
 use crate::skip;
 
 /// The member under which WebDriver hands out an element.
@@ -37,8 +38,28 @@ const QUIET: [&str; 12] = [
 /// How often chromedriver is started until it has a port.
 const TRIES: usize = 5;
 
-/// A browser with one tab.
+/// Runs chromedriver until its input ends, which it does with these tests at the latest; then the
+/// browser, its driver and its profile go.
+const UNTIL_INPUT_ENDS: &str = r#"
+"$0" --port=0 </dev/null & driver=$!
+cat >/dev/null
+for browser in $(cat /proc/$driver/task/$driver/children); do kill -KILL $browser; done
+kill -KILL $driver
+wait
+rm -rf -- "$1"
+"#;
+
+/// Browsers that no test uses at the moment.
+static SPARE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
+
+/// A browser with one window.
 pub(super) struct Driver {
+    /// There until the end.
+    browser: Option<Browser>,
+}
+
+/// A browser and the program that drives it.
+struct Browser {
     http: reqwest::blocking::Client,
     session: String,
     chromedriver: Child,
@@ -46,25 +67,18 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// Starts a browser; `None` (after saying so) if Chromium or chromedriver is not installed.
+    /// Takes a browser that is not in use, or starts one; `None` (after saying so) if Chromium or
+    /// chromedriver is not installed.
     pub(super) fn start() -> Option<Self> {
-        let chromium = skip::program("chromium", "STATEKEEP_CHROMIUM")?;
-        let program = skip::program("chromedriver", "STATEKEEP_CHROMEDRIVER")?;
-        let profile = TempDir::new().expect("a temporary directory");
-        let start = || started(&program, &profile);
-        let (chromedriver, port) = (0..TRIES)
-            .find_map(|_| start())
-            .expect("chromedriver's port");
-        let mut driver = Self {
-            http: http_client(None),
-            session: format!("http://127.0.0.1:{port}/session"),
-            chromedriver,
-            profile,
-        };
-        let answer = driver.call("", &capabilities(&chromium, driver.profile.path()));
-        let id = answer["sessionId"].as_str().expect("a session has an id");
-        driver.session = format!("{}/{id}", driver.session);
-        Some(driver)
+        let spare = SPARE.lock().expect("nothing fails while it is held").pop();
+        let browser = spare.or_else(Browser::start);
+        browser.map(|browser| Self {
+            browser: Some(browser),
+        })
+    }
+
+    fn browser(&self) -> &Browser {
+        self.browser.as_ref().expect("it is there until the end")
     }
 
     pub(super) fn open(&self, url: &str) {
@@ -116,6 +130,64 @@ impl Driver {
 
     #[track_caller]
     fn call(&self, path: &str, body: &Value) -> Value {
+        self.browser().call(path, body)
+    }
+
+    fn try_call(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.browser().try_call(path, body)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let spare = self.browser.take();
+        let is_fine = |_: &Browser| !std::thread::panicking();
+        if let Some(browser) = spare.filter(is_fine).and_then(Browser::with_other_window) {
+            SPARE
+                .lock()
+                .expect("nothing fails while it is held")
+                .push(browser);
+        }
+    }
+}
+
+impl Browser {
+    fn start() -> Option<Self> {
+        let chromium = skip::program("chromium", "STATEKEEP_CHROMIUM")?;
+        let program = skip::program("chromedriver", "STATEKEEP_CHROMEDRIVER")?;
+        let profile = TempDir::new().expect("a temporary directory");
+        let start = || started(&program, &profile);
+        let (chromedriver, port) = (0..TRIES)
+            .find_map(|_| start())
+            .expect("chromedriver's port");
+        let mut browser = Self {
+            http: http_client(None),
+            session: format!("http://127.0.0.1:{port}/session"),
+            chromedriver,
+            profile,
+        };
+        let answer = browser.call("", &capabilities(&chromium, browser.profile.path()));
+        let id = answer["sessionId"].as_str().expect("a session has an id");
+        browser.session = format!("{}/{id}", browser.session);
+        Some(browser)
+    }
+
+    /// The same with a window that has seen nothing, and with empty logs; none if it does not obey.
+    fn with_other_window(self) -> Option<Self> {
+        let new = self.try_call("/window/new", &json!({"type": "window"}));
+        let window = new.ok()?["handle"].clone();
+        let old = self.http.delete(format!("{}/window", self.session)).send();
+        old.ok()?.error_for_status().ok()?;
+        self.try_call("/window", &json!({ "handle": window }))
+            .ok()?;
+        for kind in ["browser", "performance"] {
+            self.try_call("/se/log", &json!({ "type": kind })).ok()?;
+        }
+        Some(self)
+    }
+
+    #[track_caller]
+    fn call(&self, path: &str, body: &Value) -> Value {
         match self.try_call(path, body) {
             Ok(value) => value,
             Err(error) => panic!("{path}: {error}"),
@@ -136,14 +208,10 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
+impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser. Where that fails, it ends with its driver's group below.
-        let _ = self.http.delete(&self.session).send();
-        for pid in crate::harness::children(self.chromedriver.id()) {
-            kill("KILL", pid);
-        }
-        let _ = self.chromedriver.kill();
+        // Without its input it ends, and the browser with it.
+        drop(self.chromedriver.stdin.take());
         let _ = self.chromedriver.wait();
     }
 }
@@ -155,17 +223,18 @@ fn script(body: &str, arguments: &[Value]) -> Value {
 /// Starts chromedriver on a port that is free; `None` if it ended, because it found one for IPv4
 /// that another program has for IPv6.
 fn started(program: &Path, profile: &TempDir) -> Option<(Child, u16)> {
-    let mut chromedriver = Command::new(program)
-        .arg("--port=0")
+    let mut chromedriver = Command::new("sh")
+        .args(["-c", UNTIL_INPUT_ENDS])
+        .args([program, profile.path()])
         .env("HOME", profile.path())
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("chromedriver starts");
     let port = port_of(&mut chromedriver);
     if port.is_none() {
-        let _ = chromedriver.kill();
+        drop(chromedriver.stdin.take());
         let _ = chromedriver.wait();
     }
     port.map(|port| (chromedriver, port))
