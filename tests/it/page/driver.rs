@@ -43,7 +43,7 @@ const TRIES: usize = 5;
 const UNTIL_INPUT_ENDS: &str = r#"
 "$0" --port=0 </dev/null & driver=$!
 cat >/dev/null
-for browser in $(cat /proc/$driver/task/$driver/children); do kill -KILL $browser; done
+for browser in $(cat /proc/$driver/task/*/children); do kill -KILL $browser; done
 kill -KILL $driver
 wait
 rm -rf -- "$1"
