@@ -136,6 +136,15 @@ export function Copy({ text, label = "Copy" }) {
     <span role="status">${said}</span></span>`;
 }
 
+/** A new secret, which is shown this once. */
+export function Secret({ secret, onClose }) {
+  return html`<div class="form">
+    <${Notice} kind="warn">The secret is shown this once. Store it safely before you close this.<//>
+    <code class="secret" tabindex="0">${secret}</code>
+    <div class="buttons"><${Copy} text=${secret} label="Copy the secret" /><button type="button" onClick=${onClose}>I have stored it</button></div>
+  </div>`;
+}
+
 /** The states for which a key or a trust counts. */
 export function scope({ workspace, buildingBlock }) {
   if (workspace === null) return "everything";
@@ -149,6 +158,6 @@ export function Permissions({ names }) {
 }
 
 export function Status({ status }) {
-  const kind = { active: "good", expired: "warn", revoked: "bad" }[status] ?? "";
+  const kind = { active: "good", expired: "warn", revoked: "bad", failing: "bad", disabled: "warn" }[status] ?? "";
   return html`<span class=${`tag ${kind}`}>${status}</span>`;
 }

@@ -65,10 +65,7 @@ function useStates() {
       if (turn === 0 || !page.next) setList({ rows, damaged, done: !page.next, error: null });
     };
     const more = (page) => (page.next ? { after: page.next } : null);
-    const load = (limit) => pages("api/terraform/state", { deleted: true, fields: FIELDS, limit }, more, each, control.signal);
-    // A server with smaller pages refuses the large one, and gives its own.
-    const smaller = (error) => (error.code === "bad_query" ? load(undefined) : Promise.reject(error));
-    load(PAGE).catch(smaller).catch((error) => {
+    pages("api/terraform/state", { deleted: true, fields: FIELDS, limit: PAGE }, more, each, control.signal).catch((error) => {
       if (!control.signal.aborted) setList({ rows, damaged, done: true, error });
     });
     return () => control.abort();
