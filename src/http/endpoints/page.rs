@@ -79,7 +79,11 @@ fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
         in_comment |= text.starts_with("/**");
         let is_comment = in_comment || text.starts_with("//");
         in_comment &= !text.ends_with("*/");
-        if is_comment { "\n".to_owned() } else { format!("{line}\n") }
+        if is_comment {
+            "\n".to_owned()
+        } else {
+            format!("{line}\n")
+        }
     };
     let text = String::from_utf8_lossy(bytes);
     text.lines().map(kept).collect::<String>().into_bytes()

@@ -10,10 +10,7 @@ use crate::http::wire::reply;
 use crate::model::caller::Proof;
 use crate::model::token::OwnerId;
 
-pub(in crate::http) async fn whoami(
-    known: Authenticated,
-    domain: Data<Domain>,
-) -> HttpResponse {
+pub(in crate::http) async fn whoami(known: Authenticated, domain: Data<Domain>) -> HttpResponse {
     let caller = known.0;
     let kind = match caller.proof {
         Proof::Operator => "operator",
