@@ -2,9 +2,11 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { pages } from "../api.js";
+import { useData } from "../data.js";
 import { dateOf, number, size } from "../format.js";
 import { setQuery } from "../router.js";
 import { Bar, Damaged, Failure, Notice, StateLink, Time, View } from "../components/basics.js";
+import { Writes, activityOfAll, writesInWords } from "../components/chart.js";
 import { Rows } from "../components/rows.js";
 
 const FIELDS = [
@@ -92,7 +94,7 @@ function Flags({ row }) {
     ${state.transferred_to !== null ? html`<span class="tag">moved away</span>` : row.isGone && html`<span class="tag bad">deleted</span>`}`;
 }
 
-function Cells({ row, largest }) {
+function Cells({ row, given: { largest, activity } }) {
   return html`
     <div role="cell" class="cell name"><${StateLink} state=${row.state} /></div>
     <div role="cell" class="cell flags"><${Flags} row=${row} /></div>
@@ -100,7 +102,8 @@ function Cells({ row, largest }) {
     <div role="cell" class="cell number" data-name="versions">${number(row.versions)}</div>
     <div role="cell" class="cell number" data-name="resources">${row.resources < 0 ? "–" : number(row.resources)}</div>
     <div role="cell" class="cell number" data-name="size">${size(row.state.size)}</div>
-    <div role="cell" class="cell bar-cell"><${Bar} value=${row.bytes} of=${largest} /></div>`;
+    <div role="cell" class="cell bar-cell"><${Bar} value=${row.bytes} of=${largest} /></div>
+    <div role="cell" class="cell bar-cell">${activity && html`<${Writes} activity=${activity.byName.get(row.name)} />`}</div>`;
 }
 
 function Head({ filter, change }) {
@@ -112,7 +115,8 @@ function Head({ filter, change }) {
   return html`${column("name", "Name")}
     <div role="columnheader" class="cell">Marks</div>
     ${column("written", "Last write")}${column("versions", "Versions", "number")}${column("resources", "Resources", "number")}${column("size", "Size", "number")}
-    <div role="columnheader" class="cell bar-cell"><span class="hidden">Size as a bar</span></div>`;
+    <div role="columnheader" class="cell bar-cell"><span class="hidden">Size as a bar</span></div>
+    <div role="columnheader" class="cell bar-cell">Writes, 6 weeks</div>`;
 }
 
 function Filters({ filter, change }) {
@@ -164,18 +168,22 @@ export function States({ query }) {
   const [filter, change] = useFilter(query);
   const narrow = useNarrow();
   const found = useMemo(() => chosen(rows, filter), [rows, filter]);
-  const largest = useMemo(() => rows.reduce((most, row) => Math.max(most, row.bytes), 0), [rows]);
+  const activity = useData(activityOfAll, []);
+  const given = useMemo(() => ({
+    largest: rows.reduce((most, row) => Math.max(most, row.bytes), 0), activity: activity.data,
+  }), [rows, activity.data]);
   const count = `${number(found.length)} of ${number(rows.length)} ${rows.length === 1 ? "state" : "states"}${done ? "" : ", and more are coming"}`;
   return html`<${View} title="States" actions=${html`<button type="button" onClick=${reload}>Load again</button>`}>
     <${Filters} filter=${filter} change=${change} />
     <p class="soft" role="status">${rows.length === 0 && !done ? "Loading the states…" : count}</p>
-    <${Failure} error=${error} again=${reload} />
+    ${activity.data && html`<p class="total"><span>${writesInWords(activity.data.total)}</span> <${Writes} activity=${activity.data.total} /></p>`}
+    <${Failure} error=${error ?? activity.error} again=${reload} />
     <${Damaged} rows=${damaged} what="listed" />
     ${done && rows.length === 0 && !error && html`<${Notice}>There is no state yet. A state comes into being with its first write: run <code>statekeep configure</code> in a root module, and then <code>terraform apply</code>.<//>`}
     ${rows.length > 0 && (found.length > 0
       ? html`<${Rows} items=${found} height=${narrow ? NARROW_ROW : WIDE_ROW} label="States"
           head=${html`<${Head} filter=${filter} change=${change} />`} keyOf=${(row) => row.name}
-          given=${largest} draw=${(row, most) => html`<${Cells} row=${row} largest=${most} />`} />`
+          given=${given} draw=${(row, more) => html`<${Cells} row=${row} given=${more} />`} />`
       : html`<p>No state fits. <button type="button" class="plain" onClick=${() => change({ text: "", show: "live", days: "" })}>Show all</button></p>`)}
   <//>`;
 }
