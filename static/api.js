@@ -175,13 +175,13 @@ export async function send(method, path, { query, body, secret } = {}) {
   }
 }
 
-/** All pages of a list, each handed to `each` as it comes. `more(page)` gives the query of the next. */
-export async function pages(path, query, more, each, signal) {
-  let extra = {};
-  while (extra && !signal.aborted) {
-    const page = await get(path, { ...query, ...extra }, { signal });
+/** All pages of a list, each handed to `each` as it comes. */
+export async function pages(path, query, each, signal) {
+  let after;
+  while (after !== null && !signal.aborted) {
+    const page = await get(path, { ...query, after }, { signal });
     if (signal.aborted) return;
     each(page);
-    extra = more(page);
+    after = page.next;
   }
 }

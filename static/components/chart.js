@@ -46,7 +46,6 @@ export async function activityOfAll(signal) {
     }
     all.total.writes = all.total.writes.map((count, day) => count + sums.writes[day]);
   };
-  const more = (page) => (page.next ? { after: page.next } : null);
-  await pages("api/activity", { days: DAYS, limit: PAGE }, more, each, signal);
+  await pages("api/activity", { days: DAYS, limit: PAGE }, each, signal);
   return all;
 }

@@ -12,8 +12,7 @@ import { Confirm, Dialog } from "../components/dialog.js";
 
 async function all(signal) {
   const keys = [];
-  const more = (page) => (page.next ? { after: page.next } : null);
-  await pages("api/keys", { limit: 200 }, more, (page) => keys.push(...page.keys), signal);
+  await pages("api/keys", { limit: 200 }, (page) => keys.push(...page.keys), signal);
   return keys;
 }
 

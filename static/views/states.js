@@ -3,8 +3,11 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { pages } from "../api.js";
 import { useData } from "../data.js";
-import { dateOf, number, size } from "../format.js";
+import { dateOf, number, plural, size } from "../format.js";
 import { setQuery } from "../router.js";
+import { may } from "../session.js";
+import { stateOf } from "../state/frame.js";
+import { FreezeForm } from "../state/lock.js";
 import { Bar, Damaged, Failure, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Writes, activityOfAll, writesInWords } from "../components/chart.js";
 import { Rows } from "../components/rows.js";
@@ -66,8 +69,7 @@ function useStates() {
       // What is there stays while it is loaded again.
       if (turn === 0 || !page.next) setList({ rows, damaged, done: !page.next, error: null });
     };
-    const more = (page) => (page.next ? { after: page.next } : null);
-    pages("api/terraform/state", { deleted: true, fields: FIELDS, limit: PAGE }, more, each, control.signal).catch((error) => {
+    pages("api/terraform/state", { deleted: true, fields: FIELDS, limit: PAGE }, each, control.signal).catch((error) => {
       if (!control.signal.aborted) setList({ rows, damaged, done: true, error });
     });
     return () => control.abort();
@@ -133,6 +135,22 @@ function Filters({ filter, change }) {
   </form>`;
 }
 
+/** Freezes all states that are found; says afterwards which are frozen and which are not, and why. */
+function FreezeFound({ found, reload }) {
+  const [open, setOpen] = useState(null);
+  const [result, setResult] = useState(null);
+  const states = found.filter((row) => !row.isGone && row.frozen === null && row.state.current).map((row) => stateOf(row.state));
+  const done = (told) => {
+    setResult(told);
+    reload();
+  };
+  return html`${result && html`<${Notice} kind=${result.failed.length + result.left > 0 ? "warn" : "good"}>
+      ${plural(result.frozen, "state is", "states are")} frozen.${result.left > 0 && ` ${plural(result.left, "state was", "states were")} not tried, since you closed the window.`}
+      ${result.failed.length > 0 && html`<ul>${result.failed.map(({ name, error }) => html`<li key=${name}>${name} is not: ${error.message}</li>`)}</ul>`}<//>`}
+    ${states.length > 1 && html`<button type="button" onClick=${() => setOpen(states)}>Freeze these ${number(states.length)}…</button>`}
+    ${open && html`<${FreezeForm} states=${open} onDone=${done} onClose=${() => setOpen(null)} />`}`;
+}
+
 function useNarrow() {
   const media = useMemo(() => matchMedia("(max-width: 60rem)"), []);
   const [narrow, setNarrow] = useState(media.matches);
@@ -177,6 +195,7 @@ export function States({ query }) {
     <${Filters} filter=${filter} change=${change} />
     <p class="soft" role="status">${rows.length === 0 && !done ? "Loading the states…" : count}</p>
     ${activity.data && html`<p class="total"><span>${writesInWords(activity.data.total)}</span> <${Writes} activity=${activity.data.total} /></p>`}
+    ${done && may("TFSTATE_FREEZE") && html`<${FreezeFound} found=${found} reload=${reload} />`}
     <${Failure} error=${error ?? activity.error} again=${reload} />
     <${Damaged} rows=${damaged} what="listed" />
     ${done && rows.length === 0 && !error && html`<${Notice}>There is no state yet. A state comes into being with its first write: run <code>statekeep configure</code> in a root module, and then <code>terraform apply</code>.<//>`}

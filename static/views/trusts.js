@@ -14,12 +14,11 @@ const PAGE = 200;
 
 async function all(signal) {
   const [trusts, damaged] = [[], []];
-  const more = (page) => (page.next ? { after: page.next } : null);
   const each = (page) => {
     trusts.push(...page.trusts);
     damaged.push(...(page.damaged ?? []));
   };
-  await pages("api/trusts", { limit: PAGE }, more, each, signal);
+  await pages("api/trusts", { limit: PAGE }, each, signal);
   return { trusts, damaged };
 }
 
