@@ -4,6 +4,7 @@
 // - `send` changes something and asks once. If its answer is lost, nobody knows whether it was
 //   done, and the error says so.
 // - Errors are `ApiError` with a sentence for people in `message`.
+// - Numbers keep all their digits: see `jsonOf`.
 
 import { createStore } from "./data.js";
 
@@ -14,12 +15,30 @@ const LONGEST_PAUSE_S = 15;
 export const connection = createStore(null);
 
 let token = null;
+let mostRows = Infinity;
 let onEnded = () => {};
 
-/** Sets the token of the session, and what happens when the server refuses it. */
-export function useToken(next, ended = onEnded) {
+/** Sets the token of the session, the most rows of a page, and what happens when the server refuses it. */
+export function useToken(next, most = Infinity, ended = onEnded) {
   token = next;
+  mostRows = most;
   onEnded = ended;
+}
+
+BigInt.prototype.toJSON = function toJSON() {
+  return JSON.rawJSON?.(String(this)) ?? String(this);
+};
+
+/** A number as it was written, where a number of JavaScript is another one. */
+function exact(name, value, { source } = {}) {
+  if (typeof value !== "number" || source === undefined || String(value) === source) return value;
+  return /^-?\d+$/.test(source) ? BigInt(source) : JSON.rawJSON(source);
+}
+
+/** The JSON of an answer. Integers above 2^53 become a BigInt, which is written with all its digits. */
+async function jsonOf(response) {
+  const text = await response.text();
+  return JSON.parse(text, /[:[,]\s*-?(\d{16}|\d+[.eE])/.test(text) ? exact : undefined);
 }
 
 export class ApiError extends Error {
@@ -53,7 +72,7 @@ function heldBy(lock) {
 }
 
 async function errorOf(response) {
-  const body = await response.json().catch(() => null);
+  const body = await jsonOf(response).catch(() => null);
   const code = String(response.headers.get("Statekeep-Code") ?? body?.code ?? "");
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   const known = { status: response.status, code, body, retryAfter };
@@ -133,9 +152,10 @@ async function persistently(path, options) {
   }
 }
 
-/** The JSON at a path. `accept` are statuses that answer as 200 does. */
+/** The JSON at a path. `query.limit` is made what the server allows. `accept` are statuses that answer as 200 does. */
 export async function get(path, query, options = {}) {
-  return (await persistently(path, { ...options, query })).json();
+  const fitting = query?.limit ? { ...query, limit: Math.min(query.limit, mostRows) } : query;
+  return jsonOf(await persistently(path, { ...options, query: fitting }));
 }
 
 /** The response itself, such as one whose bytes are saved as a file. */
@@ -148,20 +168,20 @@ export async function send(method, path, { query, body, secret } = {}) {
   try {
     const response = await once(method, path, { query, body, secret });
     connection.set(null);
-    return response.status === 204 ? null : await response.json();
+    return response.status === 204 ? null : await jsonOf(response);
   } catch (error) {
     if (error instanceof ApiError && !isLost(error)) throw error;
     throw new ApiError("No answer came back, so it is not known whether this was done. Look before you try again.", { code: "lost" });
   }
 }
 
-/** All pages of a list, each handed to `each` as it comes. `more(page)` gives the query of the next. */
-export async function pages(path, query, more, each, signal) {
-  let extra = {};
-  while (extra && !signal.aborted) {
-    const page = await get(path, { ...query, ...extra }, { signal });
+/** All pages of a list, each handed to `each` as it comes. */
+export async function pages(path, query, each, signal) {
+  let after;
+  while (after !== null && !signal.aborted) {
+    const page = await get(path, { ...query, after }, { signal });
     if (signal.aborted) return;
     each(page);
-    extra = more(page);
+    after = page.next;
   }
 }

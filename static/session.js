@@ -25,7 +25,7 @@ let activeAt = Date.now();
 
 function keep(next) {
   session.set(next);
-  useToken(next?.token ?? null, () => end("The server has ended the session. Sign in again."));
+  useToken(next?.token ?? null, next?.who.max_page, () => end("The server has ended the session. Sign in again."));
   if (next === null) sessionStorage.removeItem(STORED_AS);
   else sessionStorage.setItem(STORED_AS, JSON.stringify(next));
 }
@@ -134,9 +134,9 @@ export function resume() {
 
 /** Whether the session has a permission, or one that contains it. */
 export function may(permission, who = session.get()?.who) {
-  const has = new Set((who?.permissions ?? []).map((name) => name.replace(/^ADM_(?=TFSTATE_|EVENTLOG_)/, "")));
-  const wanted = permission.replace(/^ADM_(?=TFSTATE_|EVENTLOG_)/, "");
-  return [wanted, ...(CONTAINED_IN[wanted] ?? [])].some((name) => has.has(name));
+  const names = who?.permissions ?? [];
+  const has = new Set([...names, ...names.map((name) => name.replace(/^ADM_(?=TFSTATE_|EVENTLOG_)/, ""))]);
+  return [permission, ...(CONTAINED_IN[permission] ?? [])].some((name) => has.has(name));
 }
 
 /** Which permissions contain this one (docs/api.md, Keys). */

@@ -22,9 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    approvals, backup, consumers, detect, diff, events, freeze, health, hooks, import, inventory,
-    keys, lock, login, openapi, page, quotas, resources, retention, rollback, search, state,
-    states, storage, transfer, trusts, verify, versions, whoami,
+    activity, approvals, backup, consumers, detect, diff, events, freeze, health, hooks, import,
+    inventory, keys, lock, login, openapi, page, quotas, resources, retention, rollback, search,
+    state, states, storage, transfer, trusts, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -144,6 +144,7 @@ fn of_server() -> Vec<Methods> {
     vec![
         at("/api/terraform/state").with("GET HEAD", states::PARAMETERS, states::list),
         at("/api/inventory").with("GET HEAD", inventory::PARAMETERS, inventory::list),
+        at("/api/activity").with("GET HEAD", activity::PARAMETERS, activity::list),
         at("/api/search").with("GET HEAD", search::PARAMETERS, search::find),
         at("/api/terraform/detect").with("POST", detect::PARAMETERS, detect::detect),
         at("/api/login").on("POST", login::login),

@@ -136,6 +136,21 @@ export function Copy({ text, label = "Copy" }) {
     <span role="status">${said}</span></span>`;
 }
 
+/** A new secret, which is shown this once. */
+export function Secret({ secret, onClose }) {
+  return html`<div class="form">
+    <${Notice} kind="warn">The secret is shown this once. Store it safely before you close this.<//>
+    <code class="secret" tabindex="0">${secret}</code>
+    <div class="buttons"><${Copy} text=${secret} label="Copy the secret" /><button type="button" onClick=${onClose}>I have stored it</button></div>
+  </div>`;
+}
+
+/** What one thing is: `facts` are [name, value]. */
+export function FactCard({ facts }) {
+  return html`<section class="card part" aria-label="What it says"><dl class="facts">
+    ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+}
+
 /** The states for which a key or a trust counts. */
 export function scope({ workspace, buildingBlock }) {
   if (workspace === null) return "everything";
@@ -149,6 +164,6 @@ export function Permissions({ names }) {
 }
 
 export function Status({ status }) {
-  const kind = { active: "good", expired: "warn", revoked: "bad" }[status] ?? "";
+  const kind = { active: "good", expired: "warn", revoked: "bad", failing: "bad", disabled: "warn" }[status] ?? "";
   return html`<span class=${`tag ${kind}`}>${status}</span>`;
 }

@@ -13,6 +13,7 @@ const PARTS = [
   ["", "Overview"],
   ["resources", "Resources"],
   ["outputs", "Outputs"],
+  ["consumers", "Consumers"],
   ["use", "Use it"],
 ];
 

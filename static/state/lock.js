@@ -1,9 +1,9 @@
 // The lock, told in full, and how it is broken: by quoting the lock that is shown, so that one that
 // somebody took meanwhile stays. Beside it the freeze: who froze the state, until when and why.
 
-import { html, useState } from "../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { ApiError, send } from "../api.js";
-import { plural } from "../format.js";
+import { number, plural } from "../format.js";
 import { may } from "../session.js";
 import { Missing, Time } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
@@ -85,16 +85,39 @@ function local(date) {
   return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-function FreezeForm({ state, onClose, onDone }) {
+/** Freezes one state behind the other; those that could not be frozen are told with the reason. */
+async function freezeEach(states, body, tell, isGone) {
+  const failed = [];
+  let frozen = 0;
+  for (const state of states) {
+    if (isGone()) break;
+    const error = await send("POST", `${state.api}/freeze`, { body }).then(() => null, (reason) => reason);
+    if (error) failed.push({ name: state.name, error });
+    else frozen += 1;
+    tell(frozen + failed.length);
+  }
+  return { frozen, failed, left: states.length - frozen - failed.length };
+}
+
+/** Asks for the reason and the end of a freeze. `onDone` gets {frozen, failed, left}, also if it is closed on the way. */
+export function FreezeForm({ states, onClose, onDone }) {
   const [{ reason, until }, setForm] = useState({ reason: "", until: "" });
+  const [count, tell] = useState(0);
+  const isGone = useRef(false);
+  useEffect(() => () => {
+    isGone.current = true;
+  }, []);
+  const many = states.length > 1;
   const act = async () => {
     const body = { reason: reason.trim() };
     if (until !== "") body.until = new Date(until).toISOString();
-    await send("POST", `${state.api}/freeze`, { body });
-    onDone("The state is frozen. Nothing changes it now.");
+    const result = await freezeEach(states, body, tell, () => isGone.current);
+    if (!many && result.failed.length > 0) throw result.failed[0].error;
+    onDone(result);
   };
   const now = Date.now();
-  return html`<${Confirm} title="Freeze the state" action="Freeze it" danger=${false} act=${act} onClose=${onClose}>
+  return html`<${Confirm} title=${many ? `Freeze ${plural(states.length, "state")}` : "Freeze the state"} action=${many ? "Freeze them" : "Freeze it"}
+    typed=${many ? states.length : null} danger=${many} act=${act} onClose=${onClose}>
     <p>Writes, locks, rollbacks, deletes and moves are refused, and clients show who froze it and why.
       Reads and plans go on, and so does an apply that holds the lock already.</p>
     <label class="field"><span>Why it is frozen</span>
@@ -102,6 +125,7 @@ function FreezeForm({ state, onClose, onDone }) {
     <label class="field"><span>Until, in your time (empty: until it is lifted)</span>
       <input type="datetime-local" min=${local(new Date(now))} max=${local(new Date(now + MOST_DAYS * 86_400_000))} value=${until}
         onInput=${(event) => setForm({ reason, until: event.target.value })} /></label>
+    ${many && html`<p role="status">${count > 0 && `${number(count)} of ${number(states.length)}…`}</p>`}
   <//>`;
 }
 
@@ -134,7 +158,7 @@ function FreezeOrLift({ state, frozen, onDone }) {
   }
   if (frozen) return html`<${Lift} state=${state} frozen=${frozen} onDone=${onDone} />`;
   return html`<button type="button" onClick=${() => setOpen(true)}>Freeze the state…</button>
-    ${open && html`<${FreezeForm} state=${state} onDone=${onDone} onClose=${() => setOpen(false)} />`}`;
+    ${open && html`<${FreezeForm} states=${[state]} onDone=${() => onDone("The state is frozen. Nothing changes it now.")} onClose=${() => setOpen(false)} />`}`;
 }
 
 /** `frozen` is the freeze that holds now, or null. */

@@ -9,11 +9,16 @@ import { Act, Asked, Notice } from "../components/basics.js";
 import { Frame, link, stateOf } from "./frame.js";
 
 const PAGE = 500;
+/** Rows of a type that are drawn at first, and with each further click. */
+const PART = 200;
 
 /** Rows in groups of one `key`, in the order in which they came. */
 function grouped(rows, key) {
   const groups = new Map();
-  for (const row of rows) groups.set(row[key], [...(groups.get(row[key]) ?? []), row]);
+  for (const row of rows) {
+    if (!groups.has(row[key])) groups.set(row[key], []);
+    groups.get(row[key]).push(row);
+  }
   return [...groups];
 }
 
@@ -23,13 +28,16 @@ function Marks({ row }) {
     ${row.mode === "data" && html` <span class="tag">data</span>`}`;
 }
 
+/** What is folded is not drawn, and of many rows a part, so that a large state costs no more than a small one. */
 function Type({ type, rows, state, version }) {
-  return html`<details class="type" open=${rows.length <= 20}>
+  const [{ open, shown }, set] = useState({ open: rows.length <= 20, shown: PART });
+  return html`<details class="type" open=${open} onToggle=${(event) => set({ open: event.currentTarget.open, shown })}>
     <summary><code>${type}</code> <span class="soft">${plural(rows.length, "resource")}</span></summary>
-    <ul>${rows.map((row) => html`<li key=${row.address}>
+    ${open && html`<ul>${rows.slice(0, shown).map((row) => html`<li key=${row.address}>
       <a href=${link(state, "resources", version, row.address)}><code>${row.address}</code></a>
       ${row.id && html` <span class="soft">id <code>${row.id}</code></span>`}<${Marks} row=${row} />
     </li>`)}</ul>
+    ${rows.length > shown && html`<p><button type="button" onClick=${() => set({ open, shown: shown + PART })}>${PART} more of ${type}</button></p>`}`}
   </details>`;
 }
 

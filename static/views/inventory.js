@@ -61,9 +61,7 @@ function useCount(workspace) {
   useEffect(() => {
     const control = new AbortController();
     const { signal } = control;
-    const ask = (after, limit) => get("api/inventory", { workspace, after, limit }, { signal });
-    // A server with smaller pages refuses the large one.
-    const page = (after) => ask(after, PAGE).catch((error) => (error.code === "bad_query" ? ask(after) : Promise.reject(error)));
+    const page = (after) => get("api/inventory", { workspace, after, limit: PAGE }, { signal });
     let { sum, next } = turn === 0 ? { sum: NOTHING, next: undefined } : state;
     const count = async () => {
       for (let pages = 0; pages < PAGES && next !== null; pages += 1) {

@@ -7,13 +7,12 @@ import { pages, send } from "../api.js";
 import { useData } from "../data.js";
 import { plural } from "../format.js";
 import { may, session } from "../session.js";
-import { Copy, Failure, Loading, Missing, Notice, Permissions, Status, Table, Time, View, scope } from "../components/basics.js";
+import { Failure, Loading, Missing, Permissions, Secret, Status, Table, Time, View, scope } from "../components/basics.js";
 import { Confirm, Dialog } from "../components/dialog.js";
 
 async function all(signal) {
   const keys = [];
-  const more = (page) => (page.next ? { after: page.next } : null);
-  await pages("api/keys", { limit: 200 }, more, (page) => keys.push(...page.keys), signal);
+  await pages("api/keys", { limit: 200 }, (page) => keys.push(...page.keys), signal);
   return keys;
 }
 
@@ -84,15 +83,6 @@ const ROLES = {
 
 const ENDS = [["30", "in 30 days"], ["90", "in 90 days"], ["365", "in a year"], ["1", "in a day"], ["", "never"]];
 
-/** The new secret, which is shown this once. */
-function Secret({ answer, onClose }) {
-  return html`<div class="form">
-    <${Notice} kind="warn">The secret is shown this once. Store it safely before you close this.<//>
-    <code class="secret" tabindex="0">${answer.secret}</code>
-    <div class="buttons"><${Copy} text=${answer.secret} label="Copy the secret" /><button type="button" onClick=${onClose}>I have stored it</button></div>
-  </div>`;
-}
-
 /** A form that sends the reader's own secret with its one request. */
 function WithSecret({ title, action, request, onClose, done, children }) {
   const [own, setOwn] = useState("");
@@ -113,7 +103,7 @@ function WithSecret({ title, action, request, onClose, done, children }) {
   };
   const name = session.get()?.who.key?.name ?? "your key";
   if (answer) {
-    return html`<${Dialog} title=${`The secret of ${answer.key.name}`} onClose=${onClose}><${Secret} answer=${answer} onClose=${onClose} /><//>`;
+    return html`<${Dialog} title=${`The secret of ${answer.key.name}`} onClose=${onClose}><${Secret} secret=${answer.secret} onClose=${onClose} /><//>`;
   }
   return html`<${Dialog} title=${title} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>

@@ -6,6 +6,7 @@ import { useData } from "../data.js";
 import { number, size } from "../format.js";
 import { may } from "../session.js";
 import { Asked, Missing, Notice, Time } from "../components/basics.js";
+import { Writes, activityOf, writesInWords } from "../components/chart.js";
 import { Delete, Download, Restore } from "../state/acts.js";
 import { Freeze, Lock } from "../state/lock.js";
 import { Frame, stateOf } from "../state/frame.js";
@@ -19,10 +20,18 @@ function Current({ current }) {
     <div><dt>Size</dt><dd>${size(current.size)}</dd></div>`;
 }
 
+function Activity({ row }) {
+  const { data, error } = useData((signal) => activityOf(row, signal).then((activity) => ({ activity })), []);
+  if (error) return html`<span class="soft">not known: ${error.message}</span>`;
+  if (data?.activity) return html`${writesInWords(data.activity)} <${Writes} activity=${data.activity} />`;
+  return data ? "none in the last 6 weeks" : "…";
+}
+
 function Facts({ row }) {
   return html`<dl class="facts">
     ${row.current ? html`<${Current} current=${row.current} />` : html`<div><dt>Current version</dt><dd>none</dd></div>`}
     <div><dt>Versions</dt><dd>${number(row.versions)}, ${size(row.history_size)} on disk</dd></div>
+    ${row.versions > 0 && html`<div><dt>Writes</dt><dd><${Activity} row=${row} /></dd></div>`}
     ${row.deleted_at && html`<div><dt>Gone</dt><dd><${Time} at=${row.deleted_at} relative /></dd></div>`}
     ${row.transferred_to && html`<div><dt>Left for</dt><dd><code>${row.transferred_to}</code></dd></div>`}
   </dl>`;

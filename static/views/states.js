@@ -2,9 +2,14 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { pages } from "../api.js";
-import { dateOf, number, size } from "../format.js";
+import { useData } from "../data.js";
+import { dateOf, number, plural, size } from "../format.js";
 import { setQuery } from "../router.js";
+import { may } from "../session.js";
+import { stateOf } from "../state/frame.js";
+import { FreezeForm } from "../state/lock.js";
 import { Bar, Damaged, Failure, Notice, StateLink, Time, View } from "../components/basics.js";
+import { Writes, activityOfAll, writesInWords } from "../components/chart.js";
 import { Rows } from "../components/rows.js";
 
 const FIELDS = [
@@ -64,11 +69,7 @@ function useStates() {
       // What is there stays while it is loaded again.
       if (turn === 0 || !page.next) setList({ rows, damaged, done: !page.next, error: null });
     };
-    const more = (page) => (page.next ? { after: page.next } : null);
-    const load = (limit) => pages("api/terraform/state", { deleted: true, fields: FIELDS, limit }, more, each, control.signal);
-    // A server with smaller pages refuses the large one, and gives its own.
-    const smaller = (error) => (error.code === "bad_query" ? load(undefined) : Promise.reject(error));
-    load(PAGE).catch(smaller).catch((error) => {
+    pages("api/terraform/state", { deleted: true, fields: FIELDS, limit: PAGE }, each, control.signal).catch((error) => {
       if (!control.signal.aborted) setList({ rows, damaged, done: true, error });
     });
     return () => control.abort();
@@ -95,7 +96,7 @@ function Flags({ row }) {
     ${state.transferred_to !== null ? html`<span class="tag">moved away</span>` : row.isGone && html`<span class="tag bad">deleted</span>`}`;
 }
 
-function Cells({ row, largest }) {
+function Cells({ row, given: { largest, activity } }) {
   return html`
     <div role="cell" class="cell name"><${StateLink} state=${row.state} /></div>
     <div role="cell" class="cell flags"><${Flags} row=${row} /></div>
@@ -103,7 +104,8 @@ function Cells({ row, largest }) {
     <div role="cell" class="cell number" data-name="versions">${number(row.versions)}</div>
     <div role="cell" class="cell number" data-name="resources">${row.resources < 0 ? "–" : number(row.resources)}</div>
     <div role="cell" class="cell number" data-name="size">${size(row.state.size)}</div>
-    <div role="cell" class="cell bar-cell"><${Bar} value=${row.bytes} of=${largest} /></div>`;
+    <div role="cell" class="cell bar-cell"><${Bar} value=${row.bytes} of=${largest} /></div>
+    <div role="cell" class="cell bar-cell">${activity && html`<${Writes} activity=${activity.byName.get(row.name)} />`}</div>`;
 }
 
 function Head({ filter, change }) {
@@ -115,7 +117,8 @@ function Head({ filter, change }) {
   return html`${column("name", "Name")}
     <div role="columnheader" class="cell">Marks</div>
     ${column("written", "Last write")}${column("versions", "Versions", "number")}${column("resources", "Resources", "number")}${column("size", "Size", "number")}
-    <div role="columnheader" class="cell bar-cell"><span class="hidden">Size as a bar</span></div>`;
+    <div role="columnheader" class="cell bar-cell"><span class="hidden">Size as a bar</span></div>
+    <div role="columnheader" class="cell bar-cell">Writes, 6 weeks</div>`;
 }
 
 function Filters({ filter, change }) {
@@ -130,6 +133,22 @@ function Filters({ filter, change }) {
     <label class="field"><span>Not written for days</span>
       <input type="number" min="0" max="9999" inputmode="numeric" value=${filter.days} onInput=${(event) => change({ days: event.target.value })} /></label>
   </form>`;
+}
+
+/** Freezes all states that are found; says afterwards which are frozen and which are not, and why. */
+function FreezeFound({ found, reload }) {
+  const [open, setOpen] = useState(null);
+  const [result, setResult] = useState(null);
+  const states = found.filter((row) => !row.isGone && row.frozen === null && row.state.current).map((row) => stateOf(row.state));
+  const done = (told) => {
+    setResult(told);
+    reload();
+  };
+  return html`${result && html`<${Notice} kind=${result.failed.length + result.left > 0 ? "warn" : "good"}>
+      ${plural(result.frozen, "state is", "states are")} frozen.${result.left > 0 && ` ${plural(result.left, "state was", "states were")} not tried, since you closed the window.`}
+      ${result.failed.length > 0 && html`<ul>${result.failed.map(({ name, error }) => html`<li key=${name}>${name} is not: ${error.message}</li>`)}</ul>`}<//>`}
+    ${states.length > 1 && html`<button type="button" onClick=${() => setOpen(states)}>Freeze these ${number(states.length)}…</button>`}
+    ${open && html`<${FreezeForm} states=${open} onDone=${done} onClose=${() => setOpen(null)} />`}`;
 }
 
 function useNarrow() {
@@ -167,18 +186,23 @@ export function States({ query }) {
   const [filter, change] = useFilter(query);
   const narrow = useNarrow();
   const found = useMemo(() => chosen(rows, filter), [rows, filter]);
-  const largest = useMemo(() => rows.reduce((most, row) => Math.max(most, row.bytes), 0), [rows]);
+  const activity = useData(activityOfAll, []);
+  const given = useMemo(() => ({
+    largest: rows.reduce((most, row) => Math.max(most, row.bytes), 0), activity: activity.data,
+  }), [rows, activity.data]);
   const count = `${number(found.length)} of ${number(rows.length)} ${rows.length === 1 ? "state" : "states"}${done ? "" : ", and more are coming"}`;
   return html`<${View} title="States" actions=${html`<button type="button" onClick=${reload}>Load again</button>`}>
     <${Filters} filter=${filter} change=${change} />
     <p class="soft" role="status">${rows.length === 0 && !done ? "Loading the states…" : count}</p>
-    <${Failure} error=${error} again=${reload} />
+    ${activity.data && html`<p class="total"><span>${writesInWords(activity.data.total)}</span> <${Writes} activity=${activity.data.total} /></p>`}
+    ${done && may("TFSTATE_FREEZE") && html`<${FreezeFound} found=${found} reload=${reload} />`}
+    <${Failure} error=${error ?? activity.error} again=${reload} />
     <${Damaged} rows=${damaged} what="listed" />
     ${done && rows.length === 0 && !error && html`<${Notice}>There is no state yet. A state comes into being with its first write: run <code>statekeep configure</code> in a root module, and then <code>terraform apply</code>.<//>`}
     ${rows.length > 0 && (found.length > 0
       ? html`<${Rows} items=${found} height=${narrow ? NARROW_ROW : WIDE_ROW} label="States"
           head=${html`<${Head} filter=${filter} change=${change} />`} keyOf=${(row) => row.name}
-          given=${largest} draw=${(row, most) => html`<${Cells} row=${row} largest=${most} />`} />`
+          given=${given} draw=${(row, more) => html`<${Cells} row=${row} given=${more} />`} />`
       : html`<p>No state fits. <button type="button" class="plain" onClick=${() => change({ text: "", show: "live", days: "" })}>Show all</button></p>`)}
   <//>`;
 }

@@ -1,6 +1,7 @@
 //! States as clients use them: reading the current version, writing the next one, deleting,
 //! listing, and locks.
 
+pub mod activity;
 pub mod append;
 pub mod compared;
 pub mod delete;

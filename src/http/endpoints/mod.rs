@@ -1,6 +1,7 @@
 //! One file for each kind of call: parse, ask the domain, map the answer. They do not know each
 //! other; what they share is in [`super::wire`].
 
+pub(super) mod activity;
 pub(super) mod approvals;
 pub(super) mod backup;
 pub(super) mod consumers;

@@ -27,6 +27,8 @@ struct Files;
 const INDEX: &str = "index.html";
 /// How the page names its files; the hash is put in when it is served.
 const PLACE: &str = "\"assets/";
+/// What is not ours is served byte for byte.
+const VENDORED: &str = "vendor/";
 /// The bytes below this path never change.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -43,7 +45,8 @@ static PARTS: LazyLock<HashMap<String, Part>> = LazyLock::new(|| {
         let bytes = Files::get(name)?.data.into_owned();
         let plain = match name {
             INDEX => with_hash(&bytes),
-            _ => bytes,
+            _ if name.starts_with(VENDORED) => bytes,
+            _ => without_comments(name, &bytes),
         };
         let gzip = gzipped(&plain)?;
         Some(Part {
@@ -61,6 +64,29 @@ fn with_hash(page: &[u8]) -> Vec<u8> {
     let page = String::from_utf8_lossy(page);
     let place = format!("{PLACE}{}/", *VERSION);
     page.replace(PLACE, &place).into_bytes()
+}
+
+/// A script without the lines that are comments: they are for people who read the sources, and a
+/// tenth of what browsers would load. Line by line, so that what a browser says about line 7 is
+/// about line 7 of the source. Other files stay as they are.
+fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
+    if !name.ends_with(".js") {
+        return bytes.to_vec();
+    }
+    let mut in_comment = false;
+    let kept = |line: &str| {
+        let text = line.trim();
+        in_comment |= text.starts_with("/**");
+        let is_comment = in_comment || text.starts_with("//");
+        in_comment &= !text.ends_with("*/");
+        if is_comment {
+            "\n".to_owned()
+        } else {
+            format!("{line}\n")
+        }
+    };
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(kept).collect::<String>().into_bytes()
 }
 
 /// The bytes as gzip. Memory takes all of them, so there is no error in practice.

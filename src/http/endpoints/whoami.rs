@@ -1,14 +1,16 @@
 //! Who the server takes the caller for.
 
 use actix_web::HttpResponse;
+use actix_web::web::Data;
 use serde_json::json;
 
+use crate::domain::Domain;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::reply;
 use crate::model::caller::Proof;
 use crate::model::token::OwnerId;
 
-pub(in crate::http) async fn whoami(known: Authenticated) -> HttpResponse {
+pub(in crate::http) async fn whoami(known: Authenticated, domain: Data<Domain>) -> HttpResponse {
     let caller = known.0;
     let kind = match caller.proof {
         Proof::Operator => "operator",
@@ -31,5 +33,6 @@ pub(in crate::http) async fn whoami(known: Authenticated) -> HttpResponse {
         "permissions": caller.grant.permissions.names(scope),
         "ends_at": caller.ends,
         "address": caller.origin.address,
+        "max_page": domain.engine().limits().max_page,
     }))
 }

@@ -1,6 +1,7 @@
 //! The rest of the API, laid out as its URLs are.
 
 mod acknowledged;
+mod activity;
 pub mod apart;
 mod approvals;
 mod before;

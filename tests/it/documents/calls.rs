@@ -11,7 +11,11 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 10] = [
+const ENDPOINTS: [(&str, &str); 11] = [
+    (
+        "activity",
+        include_str!("../../../src/http/endpoints/activity.rs"),
+    ),
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),

@@ -67,6 +67,7 @@ impl Session {
         self.get("/api/terraform/state?workspace=team");
         self.get("/api/search?q=net&workspace=team");
         self.get("/api/inventory?workspace=team");
+        self.get("/api/activity?workspace=team&days=7");
         self.at(name, "UNLOCK", "", lock_body(ID));
         for (lock, unlock) in [("POST", "DELETE"), ("PUT", "UNLOCK"), ("LOCK", "DELETE")] {
             self.at(name, lock, "/lock", lock_body(ID));

@@ -60,6 +60,12 @@ fn markup_is_text_everywhere() {
         .admin()
         .post_json(&freeze, &reason)
         .expect_status(200);
+    key.read(STATE).expect_status(200);
+    let hook = json!({"url": format!("https://receiver.example/{MARKUP}"), "on": ["all"]});
+    server
+        .admin()
+        .post_json("/api/hooks", &hook)
+        .expect_status(201);
     let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
         return;
     };
@@ -67,6 +73,7 @@ fn markup_is_text_everywhere() {
         "",
         "/resources",
         "/outputs",
+        "/consumers",
         "/compare/2/1",
         "/rollback/1",
         "/use",
@@ -93,6 +100,7 @@ fn markup_is_text_everywhere() {
         "/#/find?q=cloud_machine",
         "/#/inventory",
         "/#/keys",
+        "/#/hooks",
         "/#/events",
     ] {
         visitor.open(path);

@@ -74,6 +74,52 @@ fn keys_without_the_permission_see_a_freeze_and_lift_none() {
     visitor.inspect("frozen-planner");
 }
 
+#[test]
+fn all_states_of_a_workspace_are_frozen_and_what_could_not_be_is_told() {
+    let server = Server::start();
+    let admin = server.admin();
+    for name in ["team/app", "team/dns", "team/net", "others/app"] {
+        admin
+            .write(name, story::body(1, &[]), None)
+            .expect_status(200);
+    }
+    let Some(visitor) = Visitor::signed_in(&server, &admin) else {
+        return;
+    };
+    visitor.open("/#/states?q=team/");
+    visitor.click("button", "Freeze these 3…");
+    visitor.fill("Why it is frozen", "change stop");
+    visitor.inspect("freeze-many");
+    visitor.fill("Type 3 to confirm", "3");
+    // Meanwhile one of them goes.
+    admin.delete("team/dns").expect_status(200);
+    visitor.announce(404);
+    visitor.click("button", "Freeze them");
+    visitor.sees("2 states are frozen.");
+    visitor.sees("team/dns is not:");
+    visitor.inspect("frozen-many");
+    let frozen = admin
+        .get("/api/terraform/state?frozen=true")
+        .expect_status(200)
+        .json();
+    let names = frozen["states"].as_array().expect("rows").iter();
+    let names: Vec<_> = names
+        .map(|row| (&row["workspace"], &row["buildingBlock"]))
+        .collect();
+    let team = json!("team");
+    assert_eq!(names, [(&team, &json!("app")), (&team, &json!("net"))]);
+    visitor.until("nothing is left to freeze", || {
+        !visitor.is_offered("button", "Freeze these")
+    });
+    visitor.click("button", "Sign out");
+    visitor.is_soon_offered("button", "Sign in");
+    visitor.sign_in(&server.key("team", "writer"));
+    visitor.open("/#/states");
+    visitor.sees("2 of 3 states");
+    assert!(!visitor.is_offered("button", "Freeze these"));
+    visitor.was_quiet();
+}
+
 /// A server that asks for a second person, and two people who may do everything.
 fn two_people(dir: &TempDir) -> (Server, Client) {
     let before = Setup::new().data(dir.path()).start();

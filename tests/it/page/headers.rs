@@ -61,14 +61,50 @@ fn the_page_names_its_files_below_a_hash_of_them_and_is_kept_by_nobody() {
     );
 }
 
+/// A file as browsers get it: our scripts have empty lines where comments are.
+fn as_served(file: &str) -> String {
+    let text = part(file);
+    if !file.ends_with(".js") || file.starts_with("vendor/") {
+        return text;
+    }
+    let mut lines: Vec<_> = text.lines().collect();
+    let mut at = 0;
+    while at < lines.len() {
+        let first = lines[at].trim_start();
+        if first.starts_with("/**") {
+            while !lines[at].ends_with("*/") {
+                lines[at] = "";
+                at += 1;
+            }
+            lines[at] = "";
+        } else if first.starts_with("//") {
+            lines[at] = "";
+        }
+        at += 1;
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A control: nothing but comments is left out, and texts keep their addresses.
 #[test]
-fn every_file_is_served_as_it_lies_in_the_tree_and_guarded() {
+fn browsers_get_all_of_a_script_but_its_comments() {
+    let (file, served) = ("router.js", as_served("router.js"));
+    assert!(part(file).contains("// Every view is a link."));
+    assert!(!served.contains("// Every view is a link."), "{served}");
+    assert!(!served.contains("/**"), "{served}");
+    assert_eq!(served.lines().count(), part(file).lines().count());
+    let code = |text: &str| text.matches("export ").count();
+    assert_eq!(code(&served), code(&part(file)));
+}
+
+#[test]
+fn every_file_is_served_as_it_lies_in_the_tree_without_comments_and_guarded() {
     let server = Server::start();
     for (path, file) in below(&server) {
         let answer = server.anonymous().get(&path).expect_status(200);
         expect_guarded(&path, &answer, kind(&file), FOR_GOOD);
         assert!(
-            answer.text() == part(&file),
+            answer.text() == as_served(&file),
             "{path} is not what lies in static/{file}"
         );
     }
@@ -143,7 +179,7 @@ fn head_answers_like_get_without_the_body() {
             .send("HEAD", &path, "")
             .expect_status(200);
         expect_guarded(&path, &answer, kind(&file), FOR_GOOD);
-        let length = part(&file).len().to_string();
+        let length = as_served(&file).len().to_string();
         assert_eq!(answer.header("content-length"), length, "{path}");
         assert!(answer.bytes.is_empty(), "{path} has a body");
     }

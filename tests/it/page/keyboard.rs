@@ -80,3 +80,35 @@ fn a_freeze_and_a_search_need_no_mouse() {
     visitor.sees("History of size");
     visitor.was_quiet();
 }
+
+#[test]
+fn a_webhook_needs_no_mouse() {
+    let server = Server::start();
+    let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
+        return;
+    };
+    visitor.open("/#/hooks");
+    visitor.is_soon_offered("button", "Create a webhook");
+    visitor.tab_to("Create a webhook");
+    visitor.press(ENTER);
+    visitor.until("the address can be typed at once", || {
+        visitor.focused() == "Address that is told"
+    });
+    visitor.type_text("https://receiver.example/hook");
+    visitor.press(ENTER);
+    visitor.sees("The secret is shown this once.");
+    visitor.tab_to("I have stored it");
+    visitor.press(ENTER);
+    visitor.sees("1 webhook");
+    visitor.tab_to("https://receiver.example/hook");
+    visitor.press(ENTER);
+    visitor.is_soon_offered("button", "Delete…");
+    visitor.tab_to("Delete…");
+    visitor.press(ENTER);
+    visitor.is_soon_offered("button", "Cancel");
+    visitor.press(ESCAPE);
+    visitor.until("Esc closes the window and gives the focus back", || {
+        visitor.focused() == "Delete…"
+    });
+    visitor.was_quiet();
+}

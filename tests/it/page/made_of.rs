@@ -155,3 +155,39 @@ fn what_has_too_many_neighbours_is_listed_and_not_drawn() {
     assert_eq!(visitor.run(COLUMNS), json!([["leaf00"], ["root"]]));
     visitor.was_quiet();
 }
+
+/// The charts in the rows of the list, and the days that have a bar in that of all states.
+const CHARTS: &str = r#"
+const named = (svg) => svg.getAttribute("aria-label");
+const bars = document.querySelector(".total svg.writes path").getAttribute("d");
+return [[...document.querySelectorAll(".rows svg.writes")].map(named), bars.match(/M\d+/g)];
+"#;
+
+#[test]
+fn the_writes_of_the_last_weeks_are_drawn_of_all_states_and_of_one() {
+    let server = Server::start();
+    story::tell(&server);
+    let others = server.key("others", "writer");
+    for serial in 1..=2 {
+        let state = body(serial, &[]);
+        others.write("others/app", state, None).expect_status(200);
+    }
+    let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
+        return;
+    };
+    visitor.open("/#/states");
+    visitor.sees("7 writes in the last 6 weeks");
+    visitor.until("each row has its chart", || {
+        let charts = visitor.run(CHARTS);
+        let rows = json!([
+            "2 writes in the last 6 weeks",
+            "5 writes in the last 6 weeks"
+        ]);
+        // Today is the last of 42 days, each three units wide.
+        charts == json!([rows, ["M123"]])
+    });
+    visitor.inspect("writes");
+    visitor.open(&view(""));
+    visitor.sees("5 writes in the last 6 weeks");
+    visitor.was_quiet();
+}

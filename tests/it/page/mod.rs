@@ -5,13 +5,14 @@
 //!
 //! The other files visit the page: a `visitor` reads, clicks and types by what a person sees,
 //! through the `driver`. They try `views`, `one_state`, `find`, `made_of`, `guarded`, `allowed`,
-//! `canary`, `keyboard`, `day` and `fluid`; `noticed` tries the visitor.
+//! `told`, `digits`, `canary`, `keyboard`, `day` and `fluid`; `noticed` tries the visitor.
 
 mod allowed;
 mod browser;
 mod canary;
 mod cross_origin;
 mod day;
+mod digits;
 mod driver;
 mod files;
 mod find;
@@ -25,6 +26,7 @@ mod one_state;
 mod shown;
 mod story;
 mod stub;
+mod told;
 mod views;
 mod visitor;
 

@@ -13,6 +13,7 @@ fn lists_events_and_the_server() {
     stage.get("/api/terraform/state", may::LIST);
     stage.get("/api/search?q=net", may::LIST);
     stage.get("/api/inventory", may::LIST);
+    stage.get("/api/activity", may::LIST);
     stage.get("/api/events", may::SEE_EVENTS);
     stage.get("/api/events/head", may::SEE_EVENTS);
     stage.get("/api/status", may::SEE_STATUS);

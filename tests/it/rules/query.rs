@@ -203,6 +203,7 @@ fn other_calls() -> Vec<(&'static str, String)> {
             ("GET", "/api/terraform/state"),
             ("GET", "/api/search"),
             ("GET", "/api/inventory"),
+            ("GET", "/api/activity"),
             ("POST", "/api/terraform/detect"),
             ("POST", "/api/login"),
             ("DELETE", "/api/token"),
