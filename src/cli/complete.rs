@@ -54,12 +54,25 @@ enum Named {
 /// Answers a shell that asks; none if no shell does.
 pub(super) fn answered(definition: fn() -> Command) -> Option<ExitCode> {
     let dir = std::env::current_dir().ok();
-    let complete = CompleteEnv::with_factory(|| with_names(definition(), "")).var(ASKED_BY);
+    let complete = || with_names(with_short_words(definition()), "");
+    let complete = CompleteEnv::with_factory(complete).var(ASKED_BY);
     match complete.try_complete(std::env::args_os(), dir.as_deref()) {
         Ok(true) => Some(ExitCode::SUCCESS),
         Ok(false) => None,
         Err(error) => Some(output::wrong_usage(&error)),
     }
+}
+
+/// The same command, with the words that people type for those below it.
+fn with_short_words(command: Command) -> Command {
+    let short = environment::SHORT.iter().filter_map(|(word, [room, name])| {
+        let meant = command.find_subcommand(room)?.find_subcommand(name)?;
+        let about = meant.get_about().cloned().unwrap_or_default();
+        let arguments = meant.get_arguments().cloned();
+        Some(Command::new(*word).about(about).args(arguments))
+    });
+    let short: Vec<Command> = short.collect();
+    command.subcommands(short)
 }
 
 /// The same command, whose arguments know where their names come from.
@@ -82,7 +95,7 @@ fn named(arg: &Arg, command: &str) -> Option<Named> {
         "state" if command == "restore" => Some(Named::DeletedState),
         "state" => Some(Named::State),
         "states" if arg.is_positional() => Some(Named::State),
-        "workspace" => Some(Named::Workspace),
+        "workspace" | "of" => Some(Named::Workspace),
         "key" => Some(Named::Key),
         _ => None,
     }

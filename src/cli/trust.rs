@@ -12,7 +12,7 @@ use crate::cli::common::listing::PrintedList;
 use crate::cli::common::nearest;
 use crate::cli::common::roles::roles;
 use crate::cli::common::rows::rows;
-use crate::cli::daily::whoami::{permissions, scope};
+use crate::cli::common::rights::{permissions, scope};
 use crate::cli::output::{self, CliError, KnownReason, harmless, text, time};
 use crate::cli::table::{Column, kept};
 use crate::model::key::KeyId;

@@ -6,6 +6,7 @@
 //! takes them as closed, so that a new member has to be written down.
 
 mod calls;
+mod fuzzed;
 mod walk;
 
 use std::sync::LazyLock;

@@ -92,6 +92,19 @@ impl Client {
         }
     }
 
+    /// The same for a question that needs no credentials: without any if none are named.
+    pub(in crate::cli) async fn connect_to_ask(reach: &Reach) -> Result<Self, CliError> {
+        let Some(base) = reach.nameless()? else {
+            return Self::connect_running(reach).await;
+        };
+        output::detail(|| format!("asks {base} without credentials"));
+        Ok(Self {
+            wire: Arc::new(Wire::nameless(base)?),
+            inside: None,
+            _open: None,
+        })
+    }
+
     /// Finds the way to a server that runs, for a look that changes nothing: no token is extended,
     /// and a key is read from a file alone, which cannot keep the reader waiting.
     pub(in crate::cli) async fn connect_to_look(reach: &Reach) -> Result<Self, CliError> {

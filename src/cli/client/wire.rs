@@ -137,13 +137,28 @@ impl Wire {
         })
     }
 
+    /// To a server over a network, as nobody.
+    pub(in crate::cli) fn nameless(base: String) -> Result<Self, CliError> {
+        Self::over_network(
+            Server {
+                base,
+                instead_of_operator: None,
+            },
+            None,
+        )
+    }
+
     /// To a server over a network, as the owner of a secret.
     pub(in crate::cli) fn to(server: Server, secret: Secret) -> Result<Self, CliError> {
+        Self::over_network(server, Some(secret))
+    }
+
+    fn over_network(server: Server, secret: Option<Secret>) -> Result<Self, CliError> {
         let http = http_patient(&server.base)?;
         Ok(Self {
             http,
             server: Arc::new(server),
-            secret: Some(secret),
+            secret,
             timeout: Some(ANSWER_TIMEOUT),
             page: AtomicU32::new(PAGE),
         })

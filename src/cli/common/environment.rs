@@ -21,21 +21,28 @@ pub(in crate::cli) fn parse<C: Parser>() -> Result<C, clap::Error> {
 }
 
 /// The words that people type for a command, each with the command.
-const SHORT: [(&str, [&str; 2]); 3] = [
+pub(in crate::cli) const SHORT: [(&str, [&str; 2]); 3] = [
     ("ls", ["state", "list"]),
     ("log", ["state", "history"]),
     ("lock", ["state", "show"]),
 ];
+/// The flags that may stand before a command.
+const BEFORE: [&str; 4] = ["-q", "--quiet", "-v", "--verbose"];
 const JSON: &str = "--json";
 const FORMAT_JSON: &str = "--format=json";
 
 /// The command line with what its short words stand for. What follows `--` is another program's.
 fn words(given: Vec<OsString>) -> Vec<OsString> {
     let mut words = Vec::with_capacity(given.len() + 1);
-    let mut is_ours = true;
-    for (at, word) in given.into_iter().enumerate() {
+    let (mut is_ours, mut is_command) = (true, false);
+    for word in given {
         is_ours &= word != "--";
-        match SHORT.iter().find(|(short, _)| at == 1 && word == *short) {
+        let short = SHORT
+            .iter()
+            .find(|(short, _)| is_command && word == *short);
+        // The first word is the program.
+        is_command = words.is_empty() || (is_command && BEFORE.iter().any(|flag| word == *flag));
+        match short {
             Some((_, command)) => words.extend(command.map(OsString::from)),
             None if is_ours && word == JSON => words.push(FORMAT_JSON.into()),
             None => words.push(word),
@@ -96,7 +103,14 @@ mod tests {
             ),
             ("statekeep log a/b", "statekeep state history a/b", false),
             ("statekeep lock a/b", "statekeep state show a/b", false),
+            ("statekeep -q ls", "statekeep -q state list", false),
+            (
+                "statekeep -v --quiet log a/b",
+                "statekeep -v --quiet state history a/b",
+                false,
+            ),
             ("statekeep key ls", "statekeep key ls", false),
+            ("statekeep find lock", "statekeep find lock", false),
             (
                 "statekeep detect --format json",
                 "statekeep detect --format json",

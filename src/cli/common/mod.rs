@@ -14,6 +14,7 @@ pub(super) mod locks;
 pub(super) mod nearest;
 pub(super) mod reach;
 pub(super) mod request_error;
+pub(super) mod rights;
 pub(super) mod roles;
 pub(super) mod rows;
 pub(super) mod storage_keys;

@@ -189,6 +189,19 @@ impl Reach {
         })
     }
 
+    /// The address of a server elsewhere, if no credentials for it are named and nobody is logged
+    /// in there: for a question that needs none.
+    pub(in crate::cli) fn nameless(&self) -> Result<Option<String>, CliError> {
+        match &self.flags.url {
+            Some(url) if self.flags.key_file.is_none() && self.goes_elsewhere()? => {
+                let base = self.begun(url)?;
+                let is_known = KeptLogin::find(&base)?.is_some();
+                Ok((!is_known).then_some(base))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// The address of a server that may be spoken with.
     fn begun(&self, url: &str) -> Result<String, CliError> {
         let base = address("--url", url)?;

@@ -110,6 +110,15 @@ fn since(text: &str) -> Result<Timestamp, String> {
 }
 
 impl EventsArgs {
+    /// Refuses a state or a workspace that is nowhere: that nothing happened there is no news.
+    async fn means_something(&self, client: &Client) -> Result<(), CliError> {
+        match (&self.state, &self.workspace) {
+            (Some(state), _) => existence::state_exists(client, state).await,
+            (None, Some(workspace)) => existence::workspace_exists(client, workspace).await,
+            (None, None) => Ok(()),
+        }
+    }
+
     async fn path(&self, client: &Client, format: Format) -> Result<String, CliError> {
         let mut wanted: Vec<(&str, String)> = Vec::new();
         let workspace = self.state.as_ref().map(|state| &state.workspace);
@@ -208,6 +217,9 @@ async fn list(client: &Client, args: &EventsArgs, format: Format) -> Result<(), 
     let mut pages = ListPages::new(client.wire(), path, EVENTS, Some(args.limit as usize));
     let mut listing = PrintedList::new(format, EVENTS.rows, &COLUMNS);
     while let Some(rows) = pages.next().await? {
+        if rows.is_empty() && pages.is_empty() {
+            args.means_something(client).await?;
+        }
         listing.page(&rows, row)?;
     }
     let has_more = !pages.next_page().is_null();

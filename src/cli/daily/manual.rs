@@ -4,6 +4,7 @@
 
 use clap::{Args, Command};
 
+use crate::cli::common::environment;
 use crate::cli::common::nearest;
 use crate::cli::output::{self, CliError, harmless};
 
@@ -92,6 +93,8 @@ struct Section<'p> {
 /// Prints what the manual says about a topic, or which topics there are.
 pub(in crate::cli) fn run(args: &HelpArgs, definition: &mut Command) -> Result<(), CliError> {
     let topic = args.topic.join(" ").to_lowercase();
+    let short = environment::SHORT.iter().find(|(word, _)| *word == topic);
+    let topic = short.map_or(topic, |(_, command)| command.join(" "));
     if topic.is_empty() {
         return overview(definition);
     }
@@ -119,13 +122,17 @@ fn print(text: &str) -> Result<(), CliError> {
     output::lines(&lines)
 }
 
-/// The section of a title, with those below it. A command counts before any other title.
+/// The section of a title, with those below it. A command counts before any other title, and a
+/// whole title before one that has the topic in it.
 fn section_of(topic: &str) -> Option<&'static str> {
     let has_title = |section: &Section<'_>| title_of(section) == topic;
+    let within = format!(" {topic} ");
+    let has_topic = |section: &Section<'_>| format!(" {} ", title_of(section)).contains(&within);
     let sections = || PAGES.iter().flat_map(|(_, _, text)| sections(text));
     let command = sections().find(|section| section.level == 3 && has_title(section));
     command
         .or_else(|| sections().find(has_title))
+        .or_else(|| sections().find(has_topic))
         .map(|section| section.text)
 }
 
@@ -186,6 +193,11 @@ mod tests {
         assert!(
             found("keys").contains("### key create"),
             "with the sections below it"
+        );
+        assert!(found("exit codes").starts_with("### Output and exit codes\n"));
+        assert!(
+            section_of("exit code").is_none(),
+            "a part of a word is none"
         );
         assert!(section_of("no such thing").is_none());
     }

@@ -11,7 +11,7 @@ use crate::cli::output::{self, CliError, counted_in, moment, size, text};
 
 #[derive(Args)]
 pub(in crate::cli) struct StatusArgs {
-    /// Ask only whether a server runs and can do its work; exit code 1 if not
+    /// Ask only whether a server runs and can do its work; exit code 1 if not. Needs no key
     #[arg(long)]
     ready: bool,
 }
@@ -20,7 +20,7 @@ pub(in crate::cli) struct StatusArgs {
 pub(in crate::cli) async fn run(args: &StatusArgs, common: Common) -> Result<(), CliError> {
     let format = common.format;
     if args.ready {
-        let client = Client::connect_running(&common.reach).await?;
+        let client = Client::connect_to_ask(&common.reach).await?;
         return ready(&client, format).await;
     }
     let client = Client::connect(&common.reach).await?;

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
+use crate::cli::common::rights::{permissions, role_or_count, scope};
 use crate::cli::output::{self, CliError, harmless, moment, text};
+use crate::cli::table::terminal_width;
+use crate::model::permission::ROLES;
 
 /// Tells who the server takes this command for.
 pub(in crate::cli) async fn run(common: Common) -> Result<(), CliError> {
@@ -19,10 +22,17 @@ pub(in crate::cli) async fn run(common: Common) -> Result<(), CliError> {
         Some(_) => moment(&caller["ends_at"]),
         None => "never".to_owned(),
     };
+    // A line of a terminal has no room for the names of sixteen permissions.
+    let may = match role_or_count(&caller) {
+        role if terminal_width().is_some() && ROLES.contains(&role.as_str()) => {
+            ("role", format!("{role} (in a pipe: its permissions)"))
+        }
+        _ => ("permissions", permissions(&caller)),
+    };
     output::pairs(&[
         ("as", who(&caller)),
         ("scope", scope(&caller)),
-        ("permissions", permissions(&caller)),
+        may,
         ("ends", ends),
         ("seen from", text(&caller["address"])),
     ])
@@ -44,21 +54,4 @@ fn who(caller: &Value) -> String {
         Some("token") => format!("a token of the key {name} ({id})"),
         _ => format!("the key {name} ({id})"),
     }
-}
-
-/// Where a key, or a caller, reaches.
-pub(in crate::cli) fn scope(key: &Value) -> String {
-    match (key["workspace"].as_str(), key["buildingBlock"].as_str()) {
-        (None, _) => "every workspace".to_owned(),
-        (Some(workspace), None) => workspace.to_owned(),
-        (Some(workspace), Some(block)) => format!("{workspace}/{block}"),
-    }
-}
-
-/// What a key, or a caller, may do.
-pub(in crate::cli) fn permissions(key: &Value) -> String {
-    let names = key["permissions"]
-        .as_array()
-        .map(|names| names.iter().map(text).collect::<Vec<_>>());
-    names.unwrap_or_default().join(" ")
 }

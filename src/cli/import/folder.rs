@@ -118,7 +118,7 @@ impl Listing {
             line(
                 &self.others,
                 "file",
-                "with another name than states have (--all-names takes it too)",
+                "with another name than states have (--all-names takes it too, but for locks)",
             ),
             line(
                 &self.unseen,

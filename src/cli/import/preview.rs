@@ -7,6 +7,7 @@ use crate::cli::common::flags::Format;
 use crate::cli::import::existing;
 use crate::cli::import::look::{Looked, look};
 use crate::cli::import::plan::{StatePlan, Todo};
+use crate::cli::import::send::TAKEN;
 use crate::cli::import::sources::FoundStates;
 use crate::cli::output::{self, CliError};
 use crate::cli::table::{self, kept};
@@ -88,9 +89,7 @@ impl Row {
             ..
         } = looked.plan;
         if looked.todo == Todo::Taken {
-            failed.push(format!(
-                "{name}: there is or was another state; --append adds to one of the same lineage"
-            ));
+            failed.push(format!("{name}: {TAKEN}"));
         }
         let mut newest_first = all.iter().rev();
         let newest = newest_first.find(|version| version.rejected.is_none());

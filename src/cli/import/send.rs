@@ -186,12 +186,16 @@ async fn hold_all(
     Ok(())
 }
 
+/// Why nothing can be done where something else is.
+pub(super) const TAKEN: &str = "the server has another state there, or more of its history than \
+    comes; --append adds what is missing behind one of the same lineage";
+
 /// How many versions are there already, and what the next one follows; none if all are there.
 fn start(todo: &Todo) -> Result<Option<(usize, Follows)>, FailedState> {
     match todo {
         Todo::Nothing => Ok(None),
         Todo::Taken => Err(FailedState::because(
-            "there is or was another state; --append adds to one of the same lineage",
+            TAKEN,
         )),
         Todo::All => Ok(Some((0, Follows::Nothing))),
         Todo::Rest { skip, after } => Ok(Some((*skip, Follows::After(*after)))),

@@ -9,12 +9,11 @@ use crate::cli::client::pages::{KEYS, ListPages, RawRows};
 use crate::cli::common::age::{ago, rough};
 use crate::cli::common::flags::Format;
 use crate::cli::common::listing::PrintedList;
-use crate::cli::daily::whoami::{permissions, scope};
+use crate::cli::common::rights::{permissions, role_or_count, scope};
 use crate::cli::output::{self, CliError, text, time};
 use crate::cli::table::{Column, kept, spare, terminal_width};
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::SOON;
-use crate::model::permission::{PermissionSet, ROLES, Scope, role};
 
 #[derive(Args)]
 pub(in crate::cli) struct KeyListArgs {
@@ -90,7 +89,7 @@ fn narrow(key: &Value) -> Vec<String> {
         text(&key["id"]).chars().take(SHORT_ID).collect(),
         short(&text(&key["name"])),
         short(&scope(key)),
-        roles(key),
+        role_or_count(key),
         ends(key, now),
         used,
     ]
@@ -114,31 +113,6 @@ fn ends(key: &Value, now: Timestamp) -> String {
         (Some("active"), Some(end)) => format!("in {}", rough(end.since(now))),
         (Some("active"), None) => "never".to_owned(),
         (_, _) => text(&key["status"]),
-    }
-}
-
-/// The role that has the permissions of a key, or how many they are.
-fn roles(key: &Value) -> String {
-    let has: Vec<&str> = key["permissions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let part = |name: &str| key[name].as_str();
-    let Ok(scope) = Scope::from_parts(part("workspace"), part("buildingBlock")) else {
-        return "-".to_owned();
-    };
-    // By all that they imply: a key from before a permission was known has its role all the same.
-    let Ok(set) = PermissionSet::parse(has.iter().copied(), &scope) else {
-        return format!("{} things", has.len());
-    };
-    let fits =
-        |name: &&&str| role(name, &scope).is_ok_and(|of_role| of_role.closure() == set.closure());
-    match ROLES.iter().find(fits) {
-        Some(name) => (*name).to_owned(),
-        None if has.len() == 1 => has[0].to_owned(),
-        None => format!("{} things", has.len()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::common::roles::roles;
-use crate::cli::daily::whoami::{permissions, scope};
+use crate::cli::common::rights::{permissions, scope};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
@@ -177,6 +177,8 @@ async fn revoke(
         }
     }
     let query = if with_children { "?children=true" } else { "" };
+    // A caller who may not look is told that it is revoked now.
+    let before = client.get(&path).await.unwrap_or_default();
     let key = client
         .call("DELETE", &format!("{path}{query}"), None)
         .await?;
@@ -191,6 +193,9 @@ async fn revoke(
                     hooks => format!("; deleted {}", counted(hooks, "webhook")),
                 };
                 format!("revoked the key {name} ({id}), {made} below it, and their tokens{hooks}")
+            }
+            None if before["status"] == "revoked" => {
+                format!("the key {name} ({id}) was revoked already")
             }
             None => format!("revoked the key {name} ({id}) and its tokens"),
         }

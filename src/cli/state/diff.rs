@@ -9,10 +9,13 @@ use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::Tone;
+use crate::cli::output::size;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::output::when;
 use crate::cli::state::answer::{Why, current_version, parsed};
 use crate::cli::state::changes::Changes;
+use crate::cli::table::terminal_width;
 use crate::model::name::StateName;
 
 #[derive(Args)]
@@ -98,10 +101,13 @@ fn print_head(state: &StateName, answer: &Answer) -> Result<(), CliError> {
 fn facts(version: &Value) -> String {
     let program = text(&version["terraform_version"]);
     let by = text(&version["created_by"]["name"]);
+    let (number, serial) = (&version["number"], &version["serial"]);
+    if terminal_width().is_some() {
+        let (size, ago) = (size(&version["size"]), when(&version["created_at"]));
+        return format!("  version {number}: serial {serial}, {size}, by {by} with {program}, {ago}");
+    }
     format!(
-        "  version {}: serial {}, {} bytes, sha256 {}, by {by} with {program} at {}",
-        version["number"],
-        version["serial"],
+        "  version {number}: serial {serial}, {} bytes, sha256 {}, by {by} with {program} at {}",
         version["size"],
         text(&version["sha256"]),
         time(&version["created_at"]),

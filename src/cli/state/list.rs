@@ -35,6 +35,9 @@ const FIELDS: &str = "workspace,buildingBlock,current.number,current.serial,curr
 
 #[derive(Args)]
 pub(in crate::cli) struct ListArgs {
+    /// Only this workspace, instead of the flag
+    #[arg(value_name = "W", conflicts_with = "workspace")]
+    of: Option<Workspace>,
     /// Only this workspace
     #[arg(long)]
     workspace: Option<Workspace>,
@@ -48,9 +51,13 @@ pub(in crate::cli) struct ListArgs {
 }
 
 impl ListArgs {
+    fn workspace(&self) -> Option<&Workspace> {
+        self.of.as_ref().or(self.workspace.as_ref())
+    }
+
     fn path(&self, format: Format) -> String {
         let mut path = format!("/api/terraform/state?deleted={}", self.deleted);
-        if let Some(workspace) = &self.workspace {
+        if let Some(workspace) = self.workspace() {
             path += "&workspace=";
             path += workspace.as_str();
         }
@@ -76,7 +83,7 @@ pub(in crate::cli) async fn run(
     while let Some(rows) = pages.next().await? {
         if rows.is_empty()
             && pages.is_empty()
-            && let Some(workspace) = &args.workspace
+            && let Some(workspace) = args.workspace()
         {
             existence::workspace_exists(client, workspace).await?;
         }

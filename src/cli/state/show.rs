@@ -9,9 +9,9 @@ use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
+use crate::cli::output::moment;
 use crate::cli::output::size;
 use crate::cli::output::text;
-use crate::cli::output::time;
 use crate::cli::state::freeze;
 use crate::cli::state::resource;
 use crate::model::name::StateName;
@@ -80,7 +80,7 @@ fn current(found: &Value) -> Vec<Pair> {
         ("serial", text(&current["serial"])),
         ("lineage", text(&current["lineage"])),
         ("written by", by),
-        ("written at", time(&current["created_at"])),
+        ("written at", moment(&current["created_at"])),
         ("resources", text(&current["resources"])),
         ("size", size(&found["size"])),
         ("sha256", text(&current["sha256"])),
@@ -89,7 +89,7 @@ fn current(found: &Value) -> Vec<Pair> {
 
 /// Since when the state is hidden, and why.
 fn gone(found: &Value) -> Pair {
-    let since = time(&found["deleted_at"]);
+    let since = moment(&found["deleted_at"]);
     match found["transferred_to"].as_str() {
         Some(to) => ("left", format!("{since} for {}", harmless(to))),
         None => ("deleted", since),
@@ -112,7 +112,7 @@ fn lock(lock: &Value) -> Vec<Pair> {
         ("lock", text(&inner["ID"])),
         ("locked by", harmless(&by)),
         ("locked for", text(&inner["Operation"])),
-        ("locked at", time(&lock["locked_at"])),
+        ("locked at", moment(&lock["locked_at"])),
         ("written under it", text(&lock["last_write"]["version"])),
         ("turned away", text(&lock["refused"]["count"])),
     ]

@@ -68,6 +68,8 @@ fn names_come_from_the_server_that_runs_and_from_none_else() {
             told("statekeep state show te", &["team/net"]);
             told("statekeep state show ", &["rival/net", "team/net"]);
             told("statekeep state show team/n", &["team/net"]);
+            told("statekeep lock team/n", &["team/net"]);
+            told("statekeep ls r", &["rival"]);
             told("statekeep state show none/", &[]);
             told("statekeep state restore t", &["team/two"]);
             told("statekeep state list --workspace t", &["team"]);

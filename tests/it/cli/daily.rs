@@ -92,6 +92,21 @@ fn a_server_that_is_not_ready_is_told_with_its_problems() {
     );
 }
 
+#[test]
+fn ready_elsewhere_needs_no_key_and_the_rest_does() {
+    let server = Server::start();
+    let asked = |args: &[&str]| {
+        let mut command = statekeep(&[args, &["--url", server.url()]].concat());
+        let output = command.output().expect("it runs");
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let (code, told, said) = asked(&["status", "--ready"]);
+    assert_eq!((code, told.as_str()), (Some(0), "ready\n"), "{said}");
+    let (code, _, said) = asked(&["status"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("--url needs --key-file"), "{said}");
+}
+
 /// Runs a command for a server elsewhere, as a key.
 fn elsewhere(url: &str, args: &[&str]) -> Output {
     command_elsewhere(url, "skp_x", args)
@@ -309,6 +324,12 @@ fn the_manual_is_in_the_binary() {
         "{section}"
     );
     assert!(help(&["Who", "acts"]).1.starts_with("### Who acts\n"));
+    assert_eq!(help(&["ls"]).1, section, "for a word that stands for it");
+    let (_, codes, _) = help(&["exit", "codes"]);
+    assert!(
+        codes.starts_with("### Output and exit codes\n"),
+        "a part of the title: {codes}"
+    );
     let (code, text, said) = help(&["opertion"]);
     assert_eq!((code, text.as_str()), (Some(2), ""));
     assert!(said.contains("did you mean operation?"), "{said}");
@@ -327,6 +348,11 @@ fn words_that_people_type_stand_for_commands() {
         assert_eq!(
             place.ok(&["ls", "--workspace", "rival"]),
             place.ok(&["state", "list", "--workspace", "rival"])
+        );
+        assert_eq!(
+            place.ok(&["-q", "ls", "rival"]),
+            place.ok(&["state", "list", "--workspace", "rival"]),
+            "behind a flag, and with the workspace as a word"
         );
         assert_eq!(
             place.ok(&["log", "team/net"]),
@@ -384,6 +410,16 @@ fn on_a_terminal_tables_have_the_columns_that_fit_and_ages() {
             states.contains("team/net") && !states.contains("HISTORY"),
             "{states}"
         );
+        for (args, told) in [
+            (&["whoami"][..], "role       admin ("),
+            (&["state", "show", "team/net"], "s ago)\n"),
+            (&["state", "diff", "team/net"], "s ago\n"),
+        ] {
+            let text = at(args, 100).expect("a terminal");
+            assert!(text.contains(told), "{args:?}: {text}");
+            let is_whole = !text.contains("sha256 ") && width(&text) <= Some(100);
+            assert!(is_whole || args[1] == "show", "{args:?}: {text}");
+        }
         let piped = place.ok(&["state", "list"]);
         assert!(
             piped.contains("HISTORY") && !piped.contains("ago"),

@@ -251,7 +251,10 @@ fn revoke_ends_a_key_at_once() {
                 "revoked"
             );
             assert_eq!(works(place, secret), 401);
-            place.ok(&["key", "revoke", id]);
+            let again = place.run(&["key", "revoke", id]);
+            let said = stderr(&again);
+            assert_eq!(again.status.code(), Some(0), "{said}");
+            assert!(said.contains("was revoked already"), "{said}");
             assert!(place.ok(&["key", "show", id]).contains("revoked"));
             place.fails(&["key", "rotate", id], "key_ended");
         },

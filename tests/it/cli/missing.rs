@@ -31,6 +31,7 @@ fn a_state_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             &["state", "pull", "team/nte"],
             &["state", "history", "team/nte"],
             &["state", "history", "team/nte", "--format", "json"],
+            &["events", "team/nte"],
             &["state", "diff", "team/nte"],
             &["state", "diff", "team/nte", "1", "2"],
             &["state", "outputs", "team/nte"],
@@ -75,6 +76,8 @@ fn a_workspace_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             &["state", "list", "--workspace", "taem"][..],
             &["state", "list", "--workspace", "taem", "--format", "json"],
             &["state", "list", "--workspace", "taem", "--locked"],
+            &["state", "list", "taem"],
+            &["events", "--workspace", "taem"],
             &["export", out, "--workspace", "taem"],
             &["prune", "--keep-last", "1", "--workspace", "taem"],
             &[

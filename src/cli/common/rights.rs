@@ -1,0 +1,48 @@
+//! What a key, or a caller, may do and where, as people read it.
+
+use serde_json::Value;
+
+use crate::cli::output::text;
+use crate::model::permission::{PermissionSet, ROLES, Scope, role};
+
+/// Where a key, or a caller, reaches.
+pub(in crate::cli) fn scope(key: &Value) -> String {
+    match (key["workspace"].as_str(), key["buildingBlock"].as_str()) {
+        (None, _) => "every workspace".to_owned(),
+        (Some(workspace), None) => workspace.to_owned(),
+        (Some(workspace), Some(block)) => format!("{workspace}/{block}"),
+    }
+}
+
+/// What a key, or a caller, may do.
+pub(in crate::cli) fn permissions(key: &Value) -> String {
+    let names = key["permissions"]
+        .as_array()
+        .map(|names| names.iter().map(text).collect::<Vec<_>>());
+    names.unwrap_or_default().join(" ")
+}
+
+/// The role that has the permissions of a key, or how many they are.
+pub(in crate::cli) fn role_or_count(key: &Value) -> String {
+    let has: Vec<&str> = key["permissions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let part = |name: &str| key[name].as_str();
+    let Ok(scope) = Scope::from_parts(part("workspace"), part("buildingBlock")) else {
+        return "-".to_owned();
+    };
+    // By all that they imply: a key from before a permission was known has its role all the same.
+    let Ok(set) = PermissionSet::parse(has.iter().copied(), &scope) else {
+        return format!("{} things", has.len());
+    };
+    let fits =
+        |name: &&&str| role(name, &scope).is_ok_and(|of_role| of_role.closure() == set.closure());
+    match ROLES.iter().find(fits) {
+        Some(name) => (*name).to_owned(),
+        None if has.len() == 1 => has[0].to_owned(),
+        None => format!("{} things", has.len()),
+    }
+}
