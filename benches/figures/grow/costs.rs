@@ -51,13 +51,17 @@ impl Place {
     }
 
     fn post(&self, state: usize, round: usize) -> Request {
-        let body = small(state, self.run + round);
+        let body = small(state, self.run * 100 + round);
         Request::post(&path(state), &self.server.secret, body)
     }
 }
 
 /// Asks for everything in turns, and adds a table.
 pub(super) fn run(report: &mut Report, what: &str, sizes: &[Size], kinds: Kinds) -> Res<()> {
+    // A server waits ten seconds for what comes on a connection: all are filled before.
+    sizes
+        .iter()
+        .try_for_each(|size| size.directory().map(drop))?;
     let places = sizes.iter().map(|size| Place::new(*size));
     let mut places = places.collect::<Res<Vec<_>>>()?;
     let (mut names, mut costs) = (Vec::new(), BTreeMap::<&str, Costs>::new());

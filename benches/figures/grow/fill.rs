@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use statekeep::config::DEFAULT_MAX_QUEUE;
+use statekeep::domain::engine::data_dir;
 use statekeep::model::actor::Actor;
 use statekeep::model::clock::{self, Timestamp};
 use statekeep::model::event::{EventKind, NewEvent};
@@ -24,7 +25,7 @@ use crate::start::{kept, path};
 use crate::wire::Request;
 
 /// How directories are filled; another number fills them anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 const CLIENTS: usize = 32;
 /// How many requests are made before they are sent.
 const BATCH: usize = 20_000;
@@ -145,8 +146,8 @@ pub(super) fn address(state: usize) -> String {
 }
 
 fn events(data: &Path, count: usize) -> Res<()> {
-    // It makes the first key.
-    Server::on(data, &[])?.stop()?;
+    // The first key is made behind all of them, when its time is the latest.
+    data_dir::make(data)?;
     block_on(async {
         let store = Store::open(data, DEFAULT_MAX_QUEUE, &Arc::default())?;
         let began = clock::now().millis() - SPAN;
@@ -161,7 +162,8 @@ fn events(data: &Path, count: usize) -> Res<()> {
         }
         store.close().await;
         Ok(())
-    })
+    })?;
+    Server::on(data, &[])?.stop()
 }
 
 /// As plans and applies make them, of 300 workspaces and 200 keys.

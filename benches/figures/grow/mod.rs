@@ -20,27 +20,49 @@ const STATES: (&str, &str) = ("FIGURES_GROW_STATES", "1000,10000,100000");
 const VERSIONS: (&str, &str) = ("FIGURES_GROW_VERSIONS", "50,100000");
 const EVENTS: (&str, &str) = ("FIGURES_GROW_EVENTS", "10000,1000000");
 
+/// What requests cost.
 pub(crate) fn run() -> Res<Report> {
-    let states = sizes(STATES, Size::States)?;
-    let versions = sizes(VERSIONS, Size::Versions)?;
-    let events = sizes(EVENTS, Size::Events)?;
-    let mut report = Report::new(
-        "grow: what requests cost when there is much, and how long others keep a client waiting",
-    );
+    let mut report = Report::new("grow: what requests cost when there is much");
     for (what, sizes, kinds) in [
-        ("states", &states, costs::of_states as costs::Kinds),
-        ("versions of one state", &versions, costs::of_versions),
-        ("events", &events, costs::of_events),
+        ("states", states()?, costs::of_states as costs::Kinds),
+        ("versions of one state", versions()?, costs::of_versions),
+        ("events", events()?, costs::of_events),
     ] {
-        costs::run(&mut report, what, sizes, kinds)?;
+        costs::run(&mut report, what, &sizes, kinds)?;
     }
-    bytes::run(&mut report)?;
-    let largest = |sizes: &[Size]| sizes.last().copied().ok_or("no size");
-    waits::run(
-        &mut report,
-        [largest(&states)?, largest(&versions)?, largest(&events)?],
-    )?;
     Ok(report)
+}
+
+/// What plans and applies write, and what a crowd leaves behind.
+pub(crate) fn run_bytes() -> Res<Report> {
+    let mut report = Report::new("grow-bytes: what is written, and what a crowd leaves behind");
+    bytes::run(&mut report)?;
+    Ok(report)
+}
+
+/// How long a good client waits beside others, in copies of the largest directories.
+pub(crate) fn run_waits() -> Res<Report> {
+    let mut report = Report::new("grow-waits: how long others keep a good client waiting");
+    let largest = |sizes: Vec<Size>| sizes.last().copied().ok_or("no size");
+    let sizes = [
+        largest(states()?)?,
+        largest(versions()?)?,
+        largest(events()?)?,
+    ];
+    waits::run(&mut report, sizes)?;
+    Ok(report)
+}
+
+fn states() -> Res<Vec<Size>> {
+    sizes(STATES, Size::States)
+}
+
+fn versions() -> Res<Vec<Size>> {
+    sizes(VERSIONS, Size::Versions)
+}
+
+fn events() -> Res<Vec<Size>> {
+    sizes(EVENTS, Size::Events)
 }
 
 fn sizes((variable, usual): (&str, &str), size: fn(usize) -> Size) -> Res<Vec<Size>> {

@@ -17,7 +17,9 @@ use crate::report::Report;
 const QUIET: Duration = Duration::from_secs(5);
 const LEAST: Duration = Duration::from_secs(5);
 const MOST: Duration = Duration::from_secs(40);
-/// Comes after the title of a table that has figures of these.
+/// If this is set, only others whose names have it.
+const ONLY: &str = "FIGURES_GROW_BESIDE";
+/// The columns.
 const HEAD: [&str; 8] = [
     "beside",
     "requests",
@@ -38,7 +40,15 @@ pub(super) fn run(report: &mut Report, largest: [Size; 3]) -> Res<()> {
         (versions, others::OF_VERSIONS),
         (states, others::OF_STATES),
     ];
+    let only = std::env::var(ONLY).unwrap_or_default();
     for (size, others) in sets {
+        let others: Vec<_> = others
+            .iter()
+            .filter(|other| other.name.contains(&only))
+            .collect();
+        if others.is_empty() {
+            continue;
+        }
         let place = directory()?;
         copy(&size.directory()?, &place.path().join("data"))?;
         for other in others {
