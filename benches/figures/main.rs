@@ -15,6 +15,7 @@ mod backup;
 mod credential;
 mod get;
 mod greedy;
+mod grow;
 mod history;
 mod inside;
 mod load;
@@ -46,7 +47,7 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 13] = [
+const FIGURES: [(&str, Figure); 16] = [
     ("get", get::run),
     ("tls", tls::run),
     ("post", post::run),
@@ -60,7 +61,14 @@ const FIGURES: [(&str, Figure); 13] = [
     ("history-length", history::run_length),
     ("backup", backup::run),
     ("parts", parts::run),
+    ("grow", grow::run),
+    ("grow-bytes", grow::run_bytes),
+    ("grow-waits", grow::run_waits),
 ];
+
+/// Figures of this name and its kin are taken only if they are asked for: they fill directories for
+/// many minutes.
+const BY_NAME_ALONE: &str = "grow";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -94,7 +102,8 @@ fn figures(wanted: &[String]) -> Res<bool> {
     println!("{}\n", machine::describe()?);
     let mut all_reached = true;
     for (name, run) in FIGURES {
-        if wanted.is_empty() || wanted.iter().any(|one| one == name) {
+        let is_usual = wanted.is_empty() && !name.starts_with(BY_NAME_ALONE);
+        if is_usual || wanted.iter().any(|one| one == name) {
             let before = machine::busy_by_others()?;
             let report = run().map_err(|error| format!("{name}: {error}"))?;
             let after = machine::busy_by_others()?;

@@ -55,6 +55,10 @@ pub(crate) const MEBIBYTES_A_SECOND: Unit = Unit {
     name: " MiB/s",
     digits: 0,
 };
+pub(crate) const KIBIBYTES: Unit = Unit {
+    name: " KiB",
+    digits: 1,
+};
 pub(crate) const COUNT: Unit = Unit {
     name: "",
     digits: 0,
@@ -157,9 +161,16 @@ impl Report {
         right: [bool; N],
         rows: &[[String; N]],
     ) {
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+        self.wide_table(&head.map(str::to_owned), &right, &rows);
+    }
+
+    /// The same with as many columns as there are.
+    pub(crate) fn wide_table(&mut self, head: &[String], right: &[bool], rows: &[Vec<String>]) {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut table = line(&head.map(str::to_owned))
-            + &line(&right.map(|right| if right { "---:" } else { "---" }.to_owned()));
+        let side = |right: &bool| if *right { "---:" } else { "---" }.to_owned();
+        let sides: Vec<String> = right.iter().map(side).collect();
+        let mut table = line(head) + &line(&sides);
         for row in rows {
             table += &line(row);
         }

@@ -175,14 +175,18 @@ pub(crate) fn path(state: usize) -> String {
     )
 }
 
-/// The data directory, made unless one of an earlier run is as this one would be.
+/// The data directory of this figure.
 fn directory() -> Res<PathBuf> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures-start");
+    let what = format!("layout {LAYOUT}, {STATES} states, {VERSIONS} versions each");
+    kept("figures-start", &what, fill)
+}
+
+/// A data directory that stays for the runs that follow, made unless one of an earlier run is as
+/// this one would be: with `what` in it, by the same schema.
+pub(crate) fn kept(name: &str, what: &str, fill: impl FnOnce(&Path) -> Res<()>) -> Res<PathBuf> {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let (data, mark) = (home.join("data"), home.join("mark"));
-    let wanted = format!(
-        "layout {LAYOUT}, {STATES} states, {VERSIONS} versions each, schema {:x}\n",
-        schema()?
-    );
+    let wanted = format!("{what}, schema {:x}\n", schema()?);
     if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
         return Ok(data);
     }

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 
 use super::connection;
 use super::error::StoreError;
+use super::statements::Prepare as _;
 use crate::sqlite_file::wal::{FRAME_HEADER_LEN, HEADER_LEN};
 
 /// Where the salts are in the header of the WAL. They change each time the WAL starts over.
@@ -120,9 +121,7 @@ fn failed(error: &io::Error) -> StoreError {
 /// How many frames of the WAL count.
 fn frames(writer: &Connection) -> Result<u64, StoreError> {
     let sql = "PRAGMA wal_checkpoint(NOOP)";
-    let frames: i64 = writer
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get(1))?;
+    let frames: i64 = writer.prepared(sql)?.query_row([], |row| row.get(1))?;
     Ok(u64::try_from(frames).unwrap_or(0))
 }
 

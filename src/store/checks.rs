@@ -163,17 +163,14 @@ impl View<'_> {
     /// The steps in which SQLite checks its own structure: one for a database of up to so many
     /// bytes, list of free pages included; else one for each table.
     pub fn parts(&self, whole_up_to: u64) -> Result<Vec<Part>, StoreError> {
-        let size: i64 = self.connection.query_row(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            [],
-            |row| row.get(0),
-        )?;
+        let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let size: i64 = self.only(sql, [], |row| row.get(0))?;
         if size.unsigned_abs() <= whole_up_to {
             return Ok(vec![Part(None)]);
         }
         let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE \
             'sqlite\\_%' ESCAPE '\\' ORDER BY name";
-        let mut statement = self.connection.prepare(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let tables = statement.query_map([], |row| Ok(Part(Some(row.get(0)?))))?;
         Ok(tables.collect::<rusqlite::Result<_>>()?)
     }
@@ -211,7 +208,7 @@ impl View<'_> {
             pragma_foreign_key_check(m.name) f \
                    WHERE m.type = 'table' AND m.name NOT IN ('versions', 'blobs') GROUP BY 1, 2 \
                    ORDER BY 1, 2 LIMIT ?1";
-        let mut statement = self.connection.prepare(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let found = statement.query_map([limit], |row| {
             Ok((
                 row.get(0)?,

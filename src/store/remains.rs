@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::changed_pages::ChangedPages;
 use super::error::StoreError;
 use super::readers::{Readers, Reading};
+use super::statements::Prepare as _;
 use super::tx::{Tx, View};
 use super::writer::{Erasure, WritingThread};
 use crate::sqlite_file::page::PageShape;
@@ -78,7 +79,7 @@ impl<'c> RawPages<'c> {
         let count = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
         let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name IN \
             (?1, ?2, ?3, ?4, ?5)";
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepared(sql)?;
         let roots = statement.query_map(TABLES, |row| row.get(0))?;
         Ok(Self {
             connection,
@@ -178,7 +179,7 @@ impl<'c> RawPages<'c> {
         for page in pages {
             if let Some(bytes) = self.cleared(*page)? {
                 let values = rusqlite::params![page, bytes];
-                self.connection.prepare_cached(sql)?.execute(values)?;
+                self.connection.prepared(sql)?.execute(values)?;
                 count += 1;
             }
         }
@@ -188,7 +189,7 @@ impl<'c> RawPages<'c> {
 
 fn read(connection: &Connection, page: u32) -> rusqlite::Result<Option<Vec<u8>>> {
     let sql = "SELECT data FROM sqlite_dbpage WHERE pgno = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepared(sql)?;
     statement.query_row([page], |row| row.get(0)).optional()
 }
 

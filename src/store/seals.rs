@@ -11,6 +11,7 @@ use super::connection::explain;
 use super::error::{OpenError, StoreError};
 use super::privacy::replace_file;
 use super::row_hash::RowKey;
+use super::statements::Prepare as _;
 use crate::model::clock;
 use crate::seal::{
     DATA_KEYS_FILE, DataKey, Keyring, NotOpened, SealError, SealedKey, StorageKey, StorageKeyMark,
@@ -101,7 +102,7 @@ impl std::fmt::Debug for DirectoryKeys {
 
 pub(super) fn key_rows(connection: &Connection) -> rusqlite::Result<Vec<SealedKey>> {
     let sql = "SELECT number, storage_key, sealed FROM data_keys ORDER BY number";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepared(sql)?;
     let read = |row: &Row<'_>| {
         Ok(SealedKey {
             number: row.get(0)?,
@@ -117,7 +118,7 @@ fn put_row(connection: &Connection, key: &SealedKey) -> rusqlite::Result<()> {
         VALUES (?1, ?2, ?3, ?4)";
     let now = clock::now().millis();
     let values = params![key.number, key.mark.0, key.sealed, now];
-    connection.execute(sql, values).map(drop)
+    connection.prepared(sql)?.execute(values).map(drop)
 }
 
 /// The data keys, each in the one of its forms that opens: that of the database, or else its copy.
@@ -218,7 +219,7 @@ pub(super) fn write_copy(keys: &[SealedKey], database: &Path) -> Result<(), Open
 }
 
 /// Empties the search index, which follows all states again.
-pub(super) const FORGET_INDEX: &str = "DELETE FROM found_words; DELETE FROM found_entries; \
+const FORGET_INDEX: &str = "DELETE FROM found_words; DELETE FROM found_entries; \
     DELETE FROM found_states; \
     INSERT INTO pending_words (workspace, state_id, stamp) SELECT workspace, id, 1 FROM states \
     WHERE current IS NOT NULL AND deleted_at IS NULL \

@@ -13,6 +13,7 @@ pub(crate) mod matching;
 mod names;
 mod open;
 mod rooms;
+mod statements;
 
 use std::path::Path;
 
@@ -224,6 +225,7 @@ fn judge(tree: &[File], open: &Open) -> Vec<String> {
             declared(file, tree),
             machine_paths(file),
             dependencies(file),
+            statements::unseen(file),
         ]
         .concat()
     };

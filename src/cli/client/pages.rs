@@ -68,6 +68,16 @@ pub(in crate::cli) const FOUND: ListName = ListName {
     cursor: "after",
 };
 
+pub(in crate::cli) const POLICIES: ListName = ListName {
+    rows: "workspaces",
+    cursor: "after",
+};
+
+pub(in crate::cli) const QUOTAS: ListName = ListName {
+    rows: "quotas",
+    cursor: "after",
+};
+
 /// The member that says with how many states an index is behind.
 const BEHIND: &str = "behind";
 

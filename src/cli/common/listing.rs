@@ -81,10 +81,23 @@ impl PrintedList {
     /// Prints what belongs behind the last row. Fails if the pages named damaged rows, which are
     /// not in the list.
     pub(in crate::cli) fn end(self, pages: &ListPages) -> Result<(), CliError> {
+        self.end_with(pages, &Value::Null)
+    }
+
+    /// The same; a document also gets the members of this object, which an answer has beside its
+    /// list.
+    pub(in crate::cli) fn end_with(
+        self,
+        pages: &ListPages,
+        beside: &Value,
+    ) -> Result<(), CliError> {
         match self.shape {
             Shape::Table(mut table) => table.rows(Vec::new())?,
             Shape::Document(mut text) => {
                 let _ = write!(text, "],\"next\":{}", pages.next_page());
+                for (name, value) in beside.as_object().into_iter().flatten() {
+                    let _ = write!(text, ",{}:{value}", json!(name));
+                }
                 if !pages.damaged.is_empty() {
                     let _ = write!(text, ",\"{DAMAGED}\":{}", json!(pages.damaged));
                 }

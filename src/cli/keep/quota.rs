@@ -5,9 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{ListPages, QUOTAS};
 use crate::cli::common::done;
 use crate::cli::common::flags::{Common, Format};
-use crate::cli::common::rows::rows;
+use crate::cli::common::listing::PrintedList;
 use crate::cli::output::{self, CliError, size, text, time};
 use crate::cli::table::{self, kept};
 use crate::model::name::Workspace;
@@ -126,12 +127,12 @@ fn show(answer: &Value, format: Format) -> Result<(), CliError> {
 }
 
 async fn list(client: &Client, format: Format) -> Result<(), CliError> {
-    let answer = client.list("/api/quotas", "quotas", "after", None).await?;
-    if format == Format::Json {
-        return output::json(&answer);
+    let mut pages = ListPages::new(client.wire(), "/api/quotas".to_owned(), QUOTAS, None);
+    let mut listing = PrintedList::new(format, QUOTAS.rows, &HEADER.map(kept));
+    while let Some(rows) = pages.next().await? {
+        listing.page(&rows, row)?;
     }
-    let table = rows(&answer, "quotas").iter().map(row).collect();
-    table::whole(&HEADER.map(kept), table)
+    listing.end(&pages)
 }
 
 const HEADER: [&str; 5] = ["WORKSPACE", "MAY HAVE", "HAS", "SINCE", "SET BY"];

@@ -6,17 +6,19 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{ListPages, POLICIES};
 use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
-use crate::cli::common::rows::{DAMAGED, refuse_damaged, rows};
+use crate::cli::common::listing::PrintedList;
+use crate::cli::common::rows::DAMAGED;
 use crate::cli::keep::rules::Rules;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::text;
 use crate::cli::output::time;
-use crate::cli::table::{self, kept};
+use crate::cli::table::kept;
 use crate::model::name::Workspace;
 use crate::model::retention::Policy;
 use crate::model::span::Span;
@@ -126,34 +128,38 @@ async fn trust_clock(client: &Client, format: Format) -> Result<(), CliError> {
 }
 
 async fn list(client: &Client, format: Format) -> Result<(), CliError> {
-    let mut own = client
-        .list("/api/retention", "workspaces", "after", None)
-        .await?;
     let mut answer = client.get("/api/retention?limit=1").await?;
-    answer["workspaces"] = own["workspaces"].take();
-    answer["next"] = Value::Null;
     if let Some(object) = answer.as_object_mut() {
-        object.remove(DAMAGED);
+        for member in [POLICIES.rows, "next", DAMAGED] {
+            object.remove(member);
+        }
     }
-    if format == Format::Json {
-        output::json(&answer)?;
-        return refuse_damaged(&own);
-    }
-    let mut table = vec![vec![
-        "(server)".to_owned(),
-        words(&answer["server"]),
-        "-".to_owned(),
-        "-".to_owned(),
-    ]];
-    table.extend(rows(&answer, "workspaces").iter().map(row));
+    let path = "/api/retention".to_owned();
+    let mut pages = ListPages::new(client.wire(), path, POLICIES, None);
     let header = ["WORKSPACE", "KEEPS", "SINCE", "SET BY"].map(kept);
-    table::whole(&header, table)?;
-    let last = time(&answer["last_run_at"]);
-    output::note(&format!("the server last pruned by itself: {last}"));
-    if let Some(doubt) = answer["clock_in_doubt"].as_str() {
-        output::message(doubt);
+    let mut listing = PrintedList::new(format, POLICIES.rows, &header);
+    if format == Format::Text {
+        let none = || "-".to_owned();
+        let servers = [
+            "(server)".to_owned(),
+            words(&answer["server"]),
+            none(),
+            none(),
+        ];
+        listing.rows(vec![servers.to_vec()])?;
     }
-    refuse_damaged(&own)
+    while let Some(rows) = pages.next().await? {
+        listing.page(&rows, row)?;
+    }
+    let ended = listing.end_with(&pages, &answer);
+    if format == Format::Text {
+        let last = time(&answer["last_run_at"]);
+        output::note(&format!("the server last pruned by itself: {last}"));
+        if let Some(doubt) = answer["clock_in_doubt"].as_str() {
+            output::message(doubt);
+        }
+    }
+    ended
 }
 
 fn row(own: &Value) -> Vec<String> {

@@ -14,6 +14,7 @@ use crate::model::page::ListPage;
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::row_hash::Purpose;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::hashed::CONSUMERS;
 use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
@@ -306,5 +307,5 @@ impl Tx<'_> {
 /// Has all outputs looked at once more: their marks were made with a key that is gone.
 pub(in crate::store) fn forget_marks(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "UPDATE consumers SET looked_at = 0, mark = NULL WHERE mark IS NOT NULL";
-    connection.execute(sql, []).map(drop)
+    connection.prepared(sql)?.execute([]).map(drop)
 }

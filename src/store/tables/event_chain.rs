@@ -143,7 +143,9 @@ pub(in crate::store) fn known_or_begun(
     key: &RowKey,
 ) -> Result<KnownChain, StoreError> {
     let last = "SELECT coalesce(max(seq), 0) FROM events";
-    let number = connection.query_row(last, [], |row| rows::unsigned(row, 0))?;
+    let number = connection
+        .prepared(last)?
+        .query_row([], |row| rows::unsigned(row, 0))?;
     if let Some(mut known) = read_head(connection, key)? {
         if number > known.head.number {
             // Rows that nobody recorded: a verification names them. No place is given twice.

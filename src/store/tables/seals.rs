@@ -13,7 +13,6 @@ use crate::model::digest::Digest;
 use crate::model::frame::{BlobId, Kept, StoredBlob, format_column};
 use crate::seal::{DataKey, FramePlace, Keyring, StorageKey};
 use crate::store::error::StoreError;
-use crate::store::seals::FORGET_INDEX;
 use crate::store::tables::rows;
 use crate::store::tx::{Tx, View};
 
@@ -21,8 +20,11 @@ use crate::store::tx::{Tx, View};
 const MOST_LOOKED_AT: u32 = 1_000;
 /// A step seals so many bytes at most, and one frame at least: writes wait for it.
 const MOST_SEALED: u64 = 256 * 1024;
-/// Before the first blob: the index, which another key has sealed, is made anew first.
+/// Before the first blob: the index, which another key has sealed, is made anew first. While that
+/// goes on, the note is below zero: one less than none for the first state, and so on.
 const INDEX_FIRST: i64 = -1;
+/// How many states a step has the index forget.
+const MOST_FORGOTTEN: u32 = 100;
 
 /// A frame as it stands in the database.
 pub(in crate::store) struct StandingFrame<'f> {
@@ -221,10 +223,8 @@ impl Tx<'_> {
             // A newer key was made in this very transaction, and is not in use yet.
             return Ok(false);
         }
-        if after == INDEX_FIRST {
-            self.connection.execute_batch(FORGET_INDEX)?;
-            self.note_sealed_to(0)?;
-            return Ok(false);
+        if after <= INDEX_FIRST {
+            return self.forget_some_of_the_index(after).map(|()| false);
         }
         let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
         // A row that says what cannot be is looked at on its own.
@@ -254,6 +254,27 @@ impl Tx<'_> {
         }
         self.note_sealed_to(done)?;
         Ok(false)
+    }
+
+    /// Has the index forget some more states, which it then follows again. It has no words: content
+    /// was sealed before.
+    fn forget_some_of_the_index(&self, note: i64) -> Result<(), StoreError> {
+        let after = INDEX_FIRST - note;
+        let sql = "SELECT max(id) FROM (SELECT id FROM states WHERE id > ?1 ORDER BY id LIMIT ?2)";
+        let read = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
+        let Some(last) = self.only(sql, params![after, MOST_FORGOTTEN], read)? else {
+            return self.note_sealed_to(0);
+        };
+        for sql in [
+            "DELETE FROM found_entries WHERE state_id > ?1 AND state_id <= ?2",
+            "DELETE FROM found_states WHERE state_id > ?1 AND state_id <= ?2",
+            "INSERT INTO pending_words (workspace, state_id, stamp) SELECT workspace, id, 1 FROM \
+                states WHERE id > ?1 AND id <= ?2 AND current IS NOT NULL AND deleted_at IS NULL \
+                ON CONFLICT (workspace, state_id) DO UPDATE SET stamp = stamp + 1",
+        ] {
+            self.run(sql, params![after, last])?;
+        }
+        self.note_sealed_to(INDEX_FIRST - last)
     }
 
     fn note_sealed_to(&self, after: i64) -> Result<(), StoreError> {
