@@ -7,6 +7,7 @@
 use std::ops::Deref;
 
 use super::actor::{Actor, Origin};
+use super::client_certificate::CertificateBinding;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::key::{KeyId, Lapse};
@@ -38,6 +39,8 @@ pub struct Caller {
     pub grant: Grant,
     /// When their credentials end, if they do.
     pub ends: Option<Timestamp>,
+    /// The client certificates that their key is bound to.
+    pub client_sans: CertificateBinding,
     /// From where they ask.
     pub origin: Origin,
 }
@@ -54,19 +57,16 @@ impl Caller {
             proof: Proof::Operator,
             grant,
             ends: None,
+            client_sans: CertificateBinding::default(),
             origin,
         }
     }
 
     /// The server itself, for what it was told to do from time to time.
     pub fn server() -> Self {
-        let origin = Origin {
-            address: "server".to_owned(),
-            request_id: String::new(),
-        };
         Self {
             actor: Actor::server(),
-            ..Self::operator(origin)
+            ..Self::operator(Origin::within("server"))
         }
     }
 
@@ -101,20 +101,22 @@ impl Caller {
 pub struct LiveCaller<'c>(&'c Caller);
 
 impl<'c> LiveCaller<'c> {
-    /// Judges a caller by the rows of their key or trust and of their token as they are now.
+    /// Judges a caller by the rows of their key or trust and of their token as they are now, and by
+    /// the client certificate of their connection.
     pub fn judge(
         caller: &'c Caller,
         owner: Option<&CredentialOwner>,
         token: Option<&Token>,
         now: Timestamp,
     ) -> Result<Self, Lapse> {
+        let shown = caller.origin.certificate.as_deref();
         match caller.proof {
             Proof::Operator => {}
             Proof::Key(_, generation) => {
                 let key = owner.and_then(CredentialOwner::key).ok_or(Lapse::Unknown)?;
-                key.check_secret(generation, now)?;
+                key.check(generation, shown, now)?;
             }
-            Proof::Token(..) => token.ok_or(Lapse::Unknown)?.check(owner, now)?,
+            Proof::Token(..) => token.ok_or(Lapse::Unknown)?.check(owner, shown, now)?,
             Proof::IdToken(_) => {
                 let trust = owner
                     .and_then(CredentialOwner::trust)

@@ -30,6 +30,7 @@ pub(in crate::http) async fn whoami(known: Authenticated) -> HttpResponse {
         "buildingBlock": scope.block(),
         "permissions": caller.grant.permissions.names(scope),
         "ends_at": caller.ends,
+        "client_sans": caller.client_sans,
         "address": caller.origin.address,
     }))
 }
