@@ -138,3 +138,77 @@ impl Deref for LiveCaller<'_> {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::client_certificate::{CertificateName, ClientCertificate};
+    use crate::model::key::ApiKey;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A caller with a bound key, on a connection that shows a certificate with this name.
+    fn caller(proof: Proof, shown: Option<&str>) -> Caller {
+        let certificate = shown.map(|name| {
+            Arc::new(ClientCertificate {
+                names: vec![CertificateName::Dns(name.to_owned())],
+                ends: at(10),
+            })
+        });
+        Caller {
+            proof,
+            ..Caller::operator(Origin {
+                certificate,
+                ..Origin::within("192.0.2.1")
+            })
+        }
+    }
+
+    #[test]
+    fn a_bound_key_and_its_tokens_are_judged_by_the_certificate_once_more() {
+        let grant = Caller::server().grant;
+        let id = KeyId(Uuid::nil());
+        let key = ApiKey {
+            id,
+            name: String::new(),
+            grant: grant.clone(),
+            created_at: at(0),
+            created_by: Actor::operator(),
+            expires_at: None,
+            revoked_at: None,
+            rotated_at: None,
+            old_secret_until: None,
+            generation: 1,
+            client_sans: CertificateBinding::wanted(&["ci.example".to_owned()]).unwrap(),
+            last_used_at: None,
+        };
+        let token = Token {
+            owner: OwnerId::Key(id),
+            grant,
+            created_at: at(0),
+            expires_at: at(100),
+            renewable: false,
+            generation: Some(1),
+        };
+        let owner = CredentialOwner::Key(Box::new(key));
+        let by_token = Proof::Token(OwnerId::Key(id), Digest::of(b"token"));
+        for (shown, now, lapse) in [
+            (Some("ci.example"), 10, None),
+            (Some("ci.example"), 11, Some(Lapse::Certificate)),
+            (Some("other.example"), 1, Some(Lapse::Certificate)),
+            (None, 1, Some(Lapse::Certificate)),
+        ] {
+            for proof in [Proof::Key(id, 1), by_token] {
+                let caller = caller(proof, shown);
+                let judged = LiveCaller::judge(&caller, Some(&owner), Some(&token), at(now));
+                assert_eq!(judged.err(), lapse, "{proof:?} {shown:?} {now}");
+            }
+        }
+    }
+}

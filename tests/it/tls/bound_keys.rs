@@ -296,7 +296,7 @@ fn a_binding_that_was_edited_lets_nobody_in() {
             let caller = showing(&key, &site, name).at(&server);
             let told = caller.get("/api/whoami");
             assert_eq!(told.status, 500, "{edit} {name}");
-            assert_eq!(told.json()["code"], "changed_row", "{edit} {name}");
+            assert_eq!(told.json()["code"], "damaged", "{edit} {name}");
         }
         key.at(&server)
             .get(&state_path("team/net"))
