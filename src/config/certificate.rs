@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::model::client_certificate::{CertificateName, ClientCertificate, MAX_NAME, MAX_SHOWN};
 use crate::model::clock::Timestamp;
 
 /// A certificate, as far as the product asks.
@@ -56,6 +57,34 @@ impl Certificate {
             Ok(())
         }
     }
+}
+
+/// What a client's certificate in DER says, for keys that are bound to its names; none if it cannot
+/// be read. Whoever asks has had its signature checked.
+pub fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    let names = names.value.general_names.iter();
+    let ends = certificate.validity().not_after.timestamp();
+    Some(ClientCertificate {
+        names: names.filter_map(client_name).take(MAX_SHOWN).collect(),
+        ends: Timestamp::from_millis(ends.saturating_mul(1_000)),
+    })
+}
+
+/// A name of a kind that keys are bound to, and of a length that they may be.
+fn client_name(name: &GeneralName<'_>) -> Option<CertificateName> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "X.509 has more kinds of names than keys are bound to"
+    )]
+    let name = match name {
+        GeneralName::DNSName(name) => CertificateName::Dns(name.to_ascii_lowercase()),
+        GeneralName::RFC822Name(name) => CertificateName::Email((*name).to_owned()),
+        GeneralName::URI(name) => CertificateName::Uri((*name).to_owned()),
+        _ => return None,
+    };
+    (name.text().len() <= MAX_NAME).then_some(name)
 }
 
 /// A name as people write it; none for kinds that no client or server is called by.

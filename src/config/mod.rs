@@ -7,12 +7,12 @@ mod network;
 mod proxies;
 mod tls;
 
-pub use certificate::{Certificate, NotNow};
+pub use certificate::{Certificate, NotNow, client_certificate};
 pub use limits::*;
 pub use memory::memory_of_this_machine;
 pub use network::Network;
 pub use proxies::TrustedProxies;
-pub use tls::{ClientCerts, TlsFiles};
+pub use tls::{ClientCerts, NOBODY_ASKED, TlsFiles};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

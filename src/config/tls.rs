@@ -24,11 +24,14 @@ pub enum ClientCerts {
     Optional,
 }
 
+/// What [`TlsFiles::client_certificates`] says if no client is asked for one.
+pub const NOBODY_ASKED: &str = "none";
+
 impl TlsFiles {
     /// What clients have to show, as reports say it.
     pub const fn client_certificates(&self) -> &'static str {
         match (&self.client_ca, self.client_certs) {
-            (None, _) => "none",
+            (None, _) => NOBODY_ASKED,
             (Some(_), ClientCerts::Optional) => "optional",
             (Some(_), ClientCerts::Required) => "required",
         }

@@ -31,10 +31,7 @@ fn name() -> StateName {
 }
 
 fn caller() -> Caller {
-    Caller::operator(Origin {
-        address: "socket".to_owned(),
-        request_id: String::new(),
-    })
+    Caller::operator(Origin::within("socket"))
 }
 
 fn on_a_domain<F: Future<Output = ()>>(test: impl FnOnce(Arc<Domain>) -> F) {

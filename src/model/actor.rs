@@ -1,6 +1,10 @@
 //! Who did something, and from where, as versions, locks and events remember it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use super::client_certificate::ClientCertificate;
 
 /// Who did something, as versions, locks and events remember it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,4 +40,17 @@ pub struct Origin {
     pub address: String,
     /// The request's id, which is in the log too.
     pub request_id: String,
+    /// The client certificate of the connection, if there is a good one.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl Origin {
+    /// Of what is not asked over a network: the word that stands for the address.
+    pub fn within(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            request_id: String::new(),
+            certificate: None,
+        }
+    }
 }

@@ -7,6 +7,7 @@
 use std::ops::Deref;
 
 use super::actor::{Actor, Origin};
+use super::client_certificate::CertificateBinding;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::key::{KeyId, Lapse};
@@ -38,6 +39,8 @@ pub struct Caller {
     pub grant: Grant,
     /// When their credentials end, if they do.
     pub ends: Option<Timestamp>,
+    /// The client certificates that their key is bound to.
+    pub client_sans: CertificateBinding,
     /// From where they ask.
     pub origin: Origin,
 }
@@ -54,19 +57,16 @@ impl Caller {
             proof: Proof::Operator,
             grant,
             ends: None,
+            client_sans: CertificateBinding::default(),
             origin,
         }
     }
 
     /// The server itself, for what it was told to do from time to time.
     pub fn server() -> Self {
-        let origin = Origin {
-            address: "server".to_owned(),
-            request_id: String::new(),
-        };
         Self {
             actor: Actor::server(),
-            ..Self::operator(origin)
+            ..Self::operator(Origin::within("server"))
         }
     }
 
@@ -101,20 +101,22 @@ impl Caller {
 pub struct LiveCaller<'c>(&'c Caller);
 
 impl<'c> LiveCaller<'c> {
-    /// Judges a caller by the rows of their key or trust and of their token as they are now.
+    /// Judges a caller by the rows of their key or trust and of their token as they are now, and by
+    /// the client certificate of their connection.
     pub fn judge(
         caller: &'c Caller,
         owner: Option<&CredentialOwner>,
         token: Option<&Token>,
         now: Timestamp,
     ) -> Result<Self, Lapse> {
+        let shown = caller.origin.certificate.as_deref();
         match caller.proof {
             Proof::Operator => {}
             Proof::Key(_, generation) => {
                 let key = owner.and_then(CredentialOwner::key).ok_or(Lapse::Unknown)?;
-                key.check_secret(generation, now)?;
+                key.check(generation, shown, now)?;
             }
-            Proof::Token(..) => token.ok_or(Lapse::Unknown)?.check(owner, now)?,
+            Proof::Token(..) => token.ok_or(Lapse::Unknown)?.check(owner, shown, now)?,
             Proof::IdToken(_) => {
                 let trust = owner
                     .and_then(CredentialOwner::trust)
@@ -134,5 +136,79 @@ impl Deref for LiveCaller<'_> {
 
     fn deref(&self) -> &Caller {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::client_certificate::{CertificateName, ClientCertificate};
+    use crate::model::key::ApiKey;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A caller with a bound key, on a connection that shows a certificate with this name.
+    fn caller(proof: Proof, shown: Option<&str>) -> Caller {
+        let certificate = shown.map(|name| {
+            Arc::new(ClientCertificate {
+                names: vec![CertificateName::Dns(name.to_owned())],
+                ends: at(10),
+            })
+        });
+        Caller {
+            proof,
+            ..Caller::operator(Origin {
+                certificate,
+                ..Origin::within("192.0.2.1")
+            })
+        }
+    }
+
+    #[test]
+    fn a_bound_key_and_its_tokens_are_judged_by_the_certificate_once_more() {
+        let grant = Caller::server().grant;
+        let id = KeyId(Uuid::nil());
+        let key = ApiKey {
+            id,
+            name: String::new(),
+            grant: grant.clone(),
+            created_at: at(0),
+            created_by: Actor::operator(),
+            expires_at: None,
+            revoked_at: None,
+            rotated_at: None,
+            old_secret_until: None,
+            generation: 1,
+            client_sans: CertificateBinding::wanted(&["ci.example".to_owned()]).unwrap(),
+            last_used_at: None,
+        };
+        let token = Token {
+            owner: OwnerId::Key(id),
+            grant,
+            created_at: at(0),
+            expires_at: at(100),
+            renewable: false,
+            generation: Some(1),
+        };
+        let owner = CredentialOwner::Key(Box::new(key));
+        let by_token = Proof::Token(OwnerId::Key(id), Digest::of(b"token"));
+        for (shown, now, lapse) in [
+            (Some("ci.example"), 10, None),
+            (Some("ci.example"), 11, Some(Lapse::Certificate)),
+            (Some("other.example"), 1, Some(Lapse::Certificate)),
+            (None, 1, Some(Lapse::Certificate)),
+        ] {
+            for proof in [Proof::Key(id, 1), by_token] {
+                let caller = caller(proof, shown);
+                let judged = LiveCaller::judge(&caller, Some(&owner), Some(&token), at(now));
+                assert_eq!(judged.err(), lapse, "{proof:?} {shown:?} {now}");
+            }
+        }
     }
 }

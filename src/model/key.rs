@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::actor::Actor;
+use super::client_certificate::{CertificateBinding, ClientCertificate};
 use super::clock::Timestamp;
 use super::fingerprint::Fingerprint;
 use super::permission::Grant;
@@ -54,6 +55,8 @@ pub enum Lapse {
     Revoked,
     /// The key was given another secret.
     Rotated,
+    /// The connection showed no client certificate that the key is bound to.
+    Certificate,
 }
 
 impl Lapse {
@@ -64,6 +67,7 @@ impl Lapse {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Rotated => "rotated",
+            Self::Certificate => "certificate",
         }
     }
 }
@@ -91,6 +95,8 @@ pub struct ApiKey {
     pub old_secret_until: Option<Timestamp>,
     /// Which secret is the present one: 1, 2, 3, … with each rotation.
     pub generation: u64,
+    /// The client certificates without which it is not taken.
+    pub client_sans: CertificateBinding,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
 }
@@ -135,6 +141,22 @@ impl ApiKey {
         }
     }
 
+    /// Whether the secret of a generation is good at this moment on a connection with this client
+    /// certificate, or without one.
+    pub fn check(
+        &self,
+        generation: u64,
+        shown: Option<&ClientCertificate>,
+        now: Timestamp,
+    ) -> Result<(), Lapse> {
+        self.check_secret(generation, now)?;
+        if self.client_sans.admits(shown, now) {
+            Ok(())
+        } else {
+            Err(Lapse::Certificate)
+        }
+    }
+
     /// When the secret of a generation ends because of a rotation, if it does.
     pub fn secret_ends(&self, generation: u64) -> Option<Timestamp> {
         self.old_secret_until
@@ -172,6 +194,8 @@ pub struct NewKey {
     pub created_by: Actor,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
+    /// The client certificates without which it is not taken.
+    pub client_sans: CertificateBinding,
 }
 
 /// A key with what its secrets are checked against.
@@ -228,6 +252,7 @@ impl Serialize for ShownKey<'_> {
             "old_secret_until",
             &key.old_secret_until.filter(|until| *until > self.now),
         )?;
+        map.serialize_entry("client_sans", &key.client_sans)?;
         map.serialize_entry("last_used_at", &key.last_used_at)?;
         map.end()
     }

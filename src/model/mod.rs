@@ -8,6 +8,7 @@ pub mod actor;
 pub mod approval;
 pub mod caller;
 pub mod claims;
+pub mod client_certificate;
 pub mod clock;
 pub mod commit;
 pub mod confirmed;

@@ -1,6 +1,7 @@
 //! Tokens that are given for a key's secret or for an ID token, and what they hang on.
 
 use super::actor::Actor;
+use super::client_certificate::ClientCertificate;
 use super::clock::Timestamp;
 use super::key::{ApiKey, KeyId, Lapse};
 use super::permission::Grant;
@@ -89,11 +90,17 @@ impl Token {
         }
     }
 
-    /// Whether it is good at this moment. A trust that is gone has ended its tokens.
-    pub fn check(&self, owner: Option<&CredentialOwner>, now: Timestamp) -> Result<(), Lapse> {
+    /// Whether it is good at this moment on a connection with this client certificate, or without
+    /// one. A trust that is gone has ended its tokens.
+    pub fn check(
+        &self,
+        owner: Option<&CredentialOwner>,
+        shown: Option<&ClientCertificate>,
+        now: Timestamp,
+    ) -> Result<(), Lapse> {
         match (self.owner, owner) {
             (OwnerId::Key(_), Some(CredentialOwner::Key(key))) => {
-                key.check_secret(self.generation_of(key), now)?;
+                key.check(self.generation_of(key), shown, now)?;
             }
             (OwnerId::Trust(_), Some(CredentialOwner::Trust(trust))) => trust.check(now)?,
             (OwnerId::Trust(_), None) => return Err(Lapse::Revoked),
@@ -111,6 +118,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::model::client_certificate::CertificateBinding;
     use crate::model::permission::{PermissionSet, Scope};
 
     fn at(millis: i64) -> Timestamp {
@@ -130,6 +138,7 @@ mod tests {
             rotated_at: Some(at(10)),
             old_secret_until: Some(at(20)),
             generation,
+            client_sans: CertificateBinding::default(),
             last_used_at: None,
         }
     }
@@ -176,7 +185,7 @@ mod tests {
         ] {
             let told = format!("{key} {token:?} {now}");
             assert_eq!(
-                token.check(Some(&owner(rotated(key))), at(now)),
+                token.check(Some(&owner(rotated(key))), None, at(now)),
                 expected,
                 "{told}"
             );
@@ -185,11 +194,11 @@ mod tests {
         revoked.revoked_at = Some(at(1));
         let of_present = token(5, Some(3));
         assert_eq!(
-            of_present.check(Some(&owner(revoked)), at(15)),
+            of_present.check(Some(&owner(revoked)), None, at(15)),
             Err(Lapse::Revoked)
         );
         assert_eq!(
-            of_present.check(Some(&owner(rotated(3))), at(100)),
+            of_present.check(Some(&owner(rotated(3))), None, at(100)),
             Err(Lapse::Expired)
         );
     }

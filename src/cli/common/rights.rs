@@ -16,10 +16,21 @@ pub(in crate::cli) fn scope(key: &Value) -> String {
 
 /// What a key, or a caller, may do.
 pub(in crate::cli) fn permissions(key: &Value) -> String {
-    let names = key["permissions"]
-        .as_array()
-        .map(|names| names.iter().map(text).collect::<Vec<_>>());
-    names.unwrap_or_default().join(" ")
+    names(&key["permissions"])
+}
+
+/// The names of client certificates that a key, or a caller's, is bound to.
+pub(in crate::cli) fn client_sans(key: &Value) -> String {
+    match names(&key["client_sans"]) {
+        none if none.is_empty() => "-".to_owned(),
+        names => names,
+    }
+}
+
+/// Names with spaces between.
+fn names(names: &Value) -> String {
+    let names = names.as_array().into_iter().flatten();
+    names.map(text).collect::<Vec<_>>().join(" ")
 }
 
 /// The role that has the permissions of a key, or how many they are.

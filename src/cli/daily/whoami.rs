@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
-use crate::cli::common::rights::{permissions, role_or_count, scope};
+use crate::cli::common::rights::{client_sans, permissions, role_or_count, scope};
 use crate::cli::output::{self, CliError, harmless, moment, text};
 use crate::cli::table::terminal_width;
 use crate::model::permission::ROLES;
@@ -34,6 +34,7 @@ pub(in crate::cli) async fn run(common: Common) -> Result<(), CliError> {
         ("scope", scope(&caller)),
         may,
         ("ends", ends),
+        ("client SANs", client_sans(&caller)),
         ("seen from", text(&caller["address"])),
     ])
 }

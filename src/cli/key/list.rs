@@ -9,7 +9,7 @@ use crate::cli::client::pages::{KEYS, ListPages, RawRows};
 use crate::cli::common::age::{ago, rough};
 use crate::cli::common::flags::Format;
 use crate::cli::common::listing::PrintedList;
-use crate::cli::common::rights::{permissions, role_or_count, scope};
+use crate::cli::common::rights::{client_sans, permissions, role_or_count, scope};
 use crate::cli::output::{self, CliError, text, time};
 use crate::cli::table::{Column, kept, spare, terminal_width};
 use crate::model::clock::{self, Timestamp};
@@ -22,7 +22,7 @@ pub(in crate::cli) struct KeyListArgs {
     wide: bool,
 }
 
-const WIDE: [Column; 7] = [
+const WIDE: [Column; 8] = [
     kept("ID"),
     kept("NAME"),
     kept("SCOPE"),
@@ -30,6 +30,7 @@ const WIDE: [Column; 7] = [
     kept("EXPIRES"),
     kept("LAST USED"),
     kept("PERMISSIONS"),
+    kept("CLIENT SANS"),
 ];
 
 const NARROW: [Column; 6] = [
@@ -79,6 +80,7 @@ fn wide(key: &Value) -> Vec<String> {
         time(&key["expires_at"]),
         time(&key["last_used_at"]),
         permissions(key),
+        client_sans(key),
     ]
 }
 

@@ -14,8 +14,8 @@ use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::rights::{client_sans, permissions, scope};
 use crate::cli::common::roles::roles;
-use crate::cli::common::rights::{permissions, scope};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
@@ -91,6 +91,10 @@ pub(super) struct CreateArgs {
     /// After how long the key ends, such as 90d
     #[arg(long, value_name = "DURATION")]
     expires: Option<Span>,
+    /// Take the key only on connections whose client certificate has this name: a DNS name, which
+    /// may begin with `*.`, a URI or an e-mail address; may be given several times
+    #[arg(long, value_name = "NAME")]
+    client_san: Vec<String>,
 }
 
 /// Runs one of them.
@@ -141,8 +145,31 @@ async fn create(client: &Client, args: CreateArgs, format: Format) -> Result<(),
     let body = json!({
         "name": args.name, "workspace": workspace, "buildingBlock": block,
         "role": args.role, "permissions": args.permission, "expires_in": expires_in,
+        "client_sans": args.client_san,
     });
-    with_secret(&client.call("POST", "/api/keys", Some(body)).await?, format)
+    let made = client.call("POST", "/api/keys", Some(body)).await?;
+    with_secret(&made, format)?;
+    let bound = made["key"]["client_sans"].as_array();
+    if bound.is_some_and(|names| !names.is_empty()) {
+        warn_if_nobody_is_asked(client).await;
+    }
+    Ok(())
+}
+
+/// Says so if the server could not take a key that is bound to client certificates. Who may not see
+/// its status is told when the key is made.
+async fn warn_if_nobody_is_asked(client: &Client) {
+    let status = client.get("/api/status").await;
+    let asks = |status: &Value| {
+        let tls = &status["tls"]["client_certificates"];
+        tls.as_str().is_some_and(|asks| asks != "none")
+    };
+    if status.is_ok_and(|status| !asks(&status)) {
+        output::note(
+            "no client is asked for a certificate now, so this key is refused until the server is \
+                started with --tls-client-ca",
+        );
+    }
 }
 
 async fn revoke(
@@ -289,6 +316,7 @@ fn show(key: &Value, format: Format) -> Result<(), CliError> {
         ("revoked", time(&key["revoked_at"])),
         ("rotated", time(&key["rotated_at"])),
         ("old secret until", time(&key["old_secret_until"])),
+        ("client SANs", client_sans(key)),
         ("last used", time(&key["last_used_at"])),
     ])
 }

@@ -11,6 +11,7 @@ use crate::domain::auth::tokens::{Exchanged, LetIn, login_detail};
 use crate::domain::error::{Error, Unproven};
 use crate::model::actor::Origin;
 use crate::model::caller::{Caller, LiveCaller, Proof};
+use crate::model::client_certificate::CertificateBinding;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::secret::Secret;
 use crate::store::{Touches, Tx};
@@ -123,6 +124,7 @@ fn caller(admitted: &AdmittedToken, origin: Origin) -> Caller {
         proof: Proof::IdToken(admitted.trust.id),
         grant: admitted.grant.clone(),
         ends: Some(admitted.ends),
+        client_sans: CertificateBinding::default(),
         origin,
     }
 }

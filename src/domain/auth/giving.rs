@@ -4,6 +4,7 @@
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::model::caller::{Caller, Proof};
+use crate::model::client_certificate::CertificateBinding;
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::permission::{Grant, PermissionSet, Scope, role};
@@ -72,11 +73,11 @@ pub(super) fn wanted_permissions(
 }
 
 /// A caller who makes a key or a trust (`what`), or shows a key's secret, must have all of it, for
-/// as long. A token makes none.
+/// as long, and be bound to a client certificate only if it is too. A token makes none.
 pub(super) fn may_give(
     caller: &Caller,
     what: &str,
-    grant: &Grant,
+    (grant, client_sans): (&Grant, &CertificateBinding),
     expires_at: Option<clock::Timestamp>,
 ) -> Result<(), Error> {
     if matches!(caller.proof, Proof::Token(..) | Proof::IdToken(_)) {
@@ -87,6 +88,12 @@ pub(super) fn may_give(
     if !caller.grant.covers(grant) {
         return Err(Error::Denied(format!(
             "nobody gives away more than they have: the {what} could do what the caller may not"
+        )));
+    }
+    if !client_sans.is_within(&caller.client_sans) {
+        return Err(Error::Denied(format!(
+            "nobody gives away more than they have: the {what} would not need the client \
+                certificate that the caller's key is bound to"
         )));
     }
     if caller

@@ -17,7 +17,8 @@ use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
 use crate::model::actor::{Actor, Origin};
 use crate::model::approval::GuardedAct;
-use crate::model::caller::{Caller, LiveCaller};
+use crate::model::caller::{Caller, LiveCaller, Proof};
+use crate::model::client_certificate::CertificateBinding;
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::hook::HookId;
@@ -60,6 +61,10 @@ pub struct WantedKey {
     pub permissions: Vec<String>,
     /// For how many seconds it lives; none for ever.
     pub expires_in: Option<u64>,
+    /// The names of client certificates that it is bound to; none for as the caller's own key is.
+    pub client_sans: Vec<String>,
+    /// Whether the server asks clients for a certificate at all.
+    pub are_clients_asked: bool,
 }
 
 /// A key with its new secret, which is shown this once.
@@ -133,10 +138,11 @@ impl<'a> Keys<'a> {
         let name = checked_name("a key", &wanted.name)?;
         let grant = wanted_grant(&wanted)?;
         let expires_at = checked_end(self.engine, wanted.expires_in)?;
-        may_give(caller, "key", &grant, expires_at)?;
+        let client_sans = wanted_binding(caller, &wanted)?;
+        may_give(caller, "key", (&grant, &client_sans), expires_at)?;
         let what = json!({
             "create": name, "permissions": grant.permissions.names(&grant.scope),
-            "expires_in": wanted.expires_in,
+            "expires_in": wanted.expires_in, "client_sans": client_sans,
         });
         self.takes_two(caller, &grant, what).await?;
         let id = KeyId(Uuid::new_v4());
@@ -149,6 +155,7 @@ impl<'a> Keys<'a> {
             created_at: now,
             created_by: caller.actor.clone(),
             expires_at,
+            client_sans,
         };
         self.make(caller, new).await?;
         Ok(WithSecret {
@@ -175,7 +182,11 @@ impl<'a> Keys<'a> {
             }
             tx.make_key(&new)?;
             let key = (new.id, new.name.as_str());
-            tx.record(&key_event(EventKind::KeyCreate, by, &new.grant, key))?;
+            let mut event = key_event(EventKind::KeyCreate, by, &new.grant, key);
+            if new.client_sans.is_bound() {
+                event.detail["client_sans"] = json!(new.client_sans);
+            }
+            tx.record(&event)?;
             Ok(Ok(()))
         };
         act(self.engine, caller, (Touches::NoState, 0), make).await
@@ -197,7 +208,12 @@ impl<'a> Keys<'a> {
         }
         let key = self.find(id).await?;
         // Who gets the secret gets all that the key may do.
-        may_give(caller, "key", &key.grant, key.expires_at)?;
+        may_give(
+            caller,
+            "key",
+            (&key.grant, &key.client_sans),
+            key.expires_at,
+        )?;
         let ends_by = self.engine.time_for_ends();
         if key.standing(ends_by) != KeyStatus::Active {
             return Err(Error::KeyEnded);
@@ -275,10 +291,7 @@ impl<'a> Keys<'a> {
         if to_file {
             self.engine.dir.write_admin_key(&secret)?;
         }
-        let operator = Caller::operator(Origin {
-            address: because.to_owned(),
-            request_id: String::new(),
-        });
+        let operator = Caller::operator(Origin::within(because));
         let grant = Grant {
             scope: Scope::All,
             permissions: PermissionSet::ALL,
@@ -291,6 +304,7 @@ impl<'a> Keys<'a> {
             created_at: clock::now(),
             created_by: Actor::operator(),
             expires_at: None,
+            client_sans: CertificateBinding::default(),
         };
         self.make(&operator, new).await?;
         Ok(WithSecret {
@@ -380,4 +394,22 @@ fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
     let asked = (wanted.roles.as_slice(), wanted.permissions.as_slice());
     let permissions = wanted_permissions("a key", asked, &scope)?;
     Ok(Grant { scope, permissions })
+}
+
+/// The client certificates that a key is to be bound to: those that are asked for, or as the
+/// caller's own key is.
+fn wanted_binding(caller: &Caller, wanted: &WantedKey) -> Result<CertificateBinding, Error> {
+    let bound = CertificateBinding::wanted(&wanted.client_sans)
+        .map_err(|error| bad_request(error.to_string()))?;
+    if !bound.is_bound() {
+        return Ok(caller.client_sans.clone());
+    }
+    // The person at the machine may start the server with it next.
+    if wanted.are_clients_asked || caller.proof == Proof::Operator {
+        return Ok(bound);
+    }
+    Err(bad_request(
+        "this server asks clients for no certificate, so it would never take the key; start it \
+            with --tls-client-ca first, or create the key on the server machine",
+    ))
 }

@@ -125,12 +125,17 @@ impl Logins<'_> {
         if known.check.fingerprint.is_none() {
             self.note_fingerprint(id, &known.check.hash, secret).await;
         }
+        if !key.client_sans.admits(origin.certificate.as_deref(), now) {
+            let why = Unproven::bad(Lapse::Certificate.as_str(), Some(key.actor()));
+            return Err(self.refuse(&failing, why, &origin));
+        }
         self.events.count_use(id);
         Ok(Caller {
             actor: key.actor(),
             proof: Proof::Key(id, known.generation),
             grant: key.grant.clone(),
             ends: key.expires_at,
+            client_sans: key.client_sans.clone(),
             origin,
         })
     }
@@ -148,25 +153,28 @@ impl Logins<'_> {
     async fn by_token(&self, sha256: Digest, origin: Origin) -> Result<Caller, Error> {
         let now = self.engine.time_for_ends();
         let found = self.engine.store.token(sha256).await?;
+        let shown = origin.certificate.as_deref();
         let checked = match found.as_ref() {
             None => Err((Lapse::Unknown, None)),
             Some((token, owner)) => {
                 let actor = owner.as_ref().map(CredentialOwner::actor);
-                match (token.check(owner.as_ref(), now), actor) {
-                    (Ok(()), Some(actor)) => Ok((token, actor)),
+                match (token.check(owner.as_ref(), shown, now), actor) {
+                    (Ok(()), Some(actor)) => Ok((token, owner.as_ref(), actor)),
                     (Ok(()), None) => Err((Lapse::Unknown, None)),
                     (Err(lapse), actor) => Err((lapse, actor)),
                 }
             }
         };
         match checked {
-            Ok((token, actor)) => {
+            Ok((token, owner, actor)) => {
+                let key = owner.and_then(CredentialOwner::key);
                 self.events.count_use(token.owner.id());
                 Ok(Caller {
                     actor,
                     proof: Proof::Token(token.owner, sha256),
                     grant: token.grant.clone(),
                     ends: Some(token.expires_at),
+                    client_sans: key.map(|key| key.client_sans.clone()).unwrap_or_default(),
                     origin,
                 })
             }

@@ -149,7 +149,8 @@ pub(super) fn extend_token(
         ));
     }
     let owner = tx.credential_owner(token.owner)?;
-    if token.check(owner.as_ref(), now).is_err() {
+    let shown = by.origin.certificate.as_deref();
+    if token.check(owner.as_ref(), shown, now).is_err() {
         return Ok(Err(NO_TOKEN));
     }
     let limit = by_itself.then(|| token.created_at + MAX_RENEWAL);

@@ -21,6 +21,7 @@ use crate::domain::error::Error;
 use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::claims::{ClaimPattern, NameTemplate};
+use crate::model::client_certificate::CertificateBinding;
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -153,7 +154,12 @@ impl<'a> Trusts<'a> {
             scope: kind,
             permissions,
         };
-        may_give(caller, "trust", &grant, expires_at)?;
+        may_give(
+            caller,
+            "trust",
+            (&grant, &CertificateBinding::default()),
+            expires_at,
+        )?;
         Ok(IssuerTrust {
             id: KeyId(Uuid::new_v4()),
             name,

@@ -26,10 +26,7 @@ pub(super) struct OpenedCopy {
 
 /// The person at the machine, who restores.
 pub(super) fn operator() -> Caller {
-    Caller::operator(Origin {
-        address: "restore".to_owned(),
-        request_id: String::new(),
-    })
+    Caller::operator(Origin::within("restore"))
 }
 
 impl OpenedCopy {

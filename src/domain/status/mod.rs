@@ -236,6 +236,12 @@ impl<'a> Status<'a> {
         }
     }
 
+    /// Whether clients are asked for a certificate.
+    pub fn asks_clients(&self) -> bool {
+        let served = self.process.certificate.lock();
+        served.as_ref().is_some_and(ServedCertificate::asks_clients)
+    }
+
     fn tls_report(&self) -> Option<TlsReport> {
         let served = self.process.certificate.lock();
         served.as_ref().map(ServedCertificate::report)

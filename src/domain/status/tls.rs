@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::config::NOBODY_ASKED;
 use crate::domain::status::problems::HealthProblem;
 use crate::model::clock::{self, Timestamp};
 
@@ -64,6 +65,11 @@ impl ServedCertificate {
             client_certificates: self.client_certificates,
             failure: self.failure.clone(),
         }
+    }
+
+    /// Whether clients are asked for a certificate.
+    pub(super) fn asks_clients(&self) -> bool {
+        self.client_certificates != NOBODY_ASKED
     }
 
     /// Notes that the files were no good.

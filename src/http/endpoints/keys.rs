@@ -25,7 +25,7 @@ pub(in crate::http) const PARAMETERS: &str = "limit after fields";
 /// The members of a row.
 const MEMBERS: RowMembers = RowMembers {
     own: "id name workspace buildingBlock permissions status created_at created_by expires_at \
-        revoked_at rotated_at old_secret_until last_used_at",
+        revoked_at rotated_at old_secret_until client_sans last_used_at",
     below: &[("created_by", "id name")],
 };
 
@@ -72,10 +72,12 @@ struct CreateBody {
     #[serde(default)]
     permissions: Vec<String>,
     expires_in: Option<u64>,
+    #[serde(default)]
+    client_sans: Vec<String>,
 }
 
 impl CreateBody {
-    fn wanted(self) -> WantedKey {
+    fn wanted(self, domain: &Domain) -> WantedKey {
         WantedKey {
             name: self.name,
             workspace: self.workspace,
@@ -83,6 +85,8 @@ impl CreateBody {
             roles: Roles::all(self.role),
             permissions: self.permissions,
             expires_in: self.expires_in,
+            client_sans: self.client_sans,
+            are_clients_asked: domain.status().asks_clients(),
         }
     }
 }
@@ -94,7 +98,7 @@ pub(in crate::http) async fn create(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let body: CreateBody = body::json(&request, &mut payload, &domain).await?;
-    let made = domain.keys().create(&known.0, body.wanted()).await?;
+    let made = domain.keys().create(&known.0, body.wanted(&domain)).await?;
     Ok(with_secret(StatusCode::CREATED, &made, &domain))
 }
 

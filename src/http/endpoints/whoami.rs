@@ -32,6 +32,7 @@ pub(in crate::http) async fn whoami(known: Authenticated, domain: Data<Domain>) 
         "buildingBlock": scope.block(),
         "permissions": caller.grant.permissions.names(scope),
         "ends_at": caller.ends,
+        "client_sans": caller.client_sans,
         "address": caller.origin.address,
         "max_page": domain.engine().limits().max_page,
     }))

@@ -88,10 +88,7 @@ where
         // The library would also give up a request because of meaningless bytes behind it; `watch`
         // tells them from a client that has gone.
         .h1_allow_half_closed(true)
-        .on_connect_ext(|io: &Io<S>, data| {
-            data.insert(io.connection().peer);
-            data.insert(Arc::clone(io.connection()));
-        })
+        .on_connect_ext(|io: &Io<S>, data| io.connection().goes_with(data))
         .expect(fn_service(expect))
         .h1(app)
 }

@@ -3,17 +3,19 @@
 //! The thread that serves it notes what happens. [`Door`](super::door::Door) and the watch of
 //! clients (`super::watch`) look at it from other threads, so everything here is an atomic.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Instant;
 
+use actix_http::Extensions;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::config::Network;
 use crate::http::server::shared::{self, Socket};
 use crate::http::wire::origin::Peer;
+use crate::model::client_certificate::ClientCertificate;
 use crate::model::clock;
 use crate::sabotage::{self, Fault};
 
@@ -41,6 +43,8 @@ pub(in crate::http) struct Connection {
     pub(super) id: u64,
     /// The other end.
     pub(in crate::http) peer: Peer,
+    /// The client's certificate, if it showed a good one.
+    certificate: OnceLock<Arc<ClientCertificate>>,
     /// None once it is closed.
     socket: Mutex<Option<Arc<dyn Socket>>>,
     began: Instant,
@@ -80,6 +84,7 @@ impl Connection {
         let connection = Self {
             id,
             peer,
+            certificate: OnceLock::new(),
             socket: Mutex::new(Some(socket)),
             began,
             asked: AtomicU64::new(0),
@@ -99,6 +104,20 @@ impl Connection {
         };
         connection.quiet_since.store(connection.now(), Relaxed);
         Arc::new(connection)
+    }
+
+    /// Its client showed this certificate, which is good.
+    pub(super) fn shows(&self, certificate: ClientCertificate) {
+        let _ = self.certificate.set(Arc::new(certificate));
+    }
+
+    /// What each request on it comes with: its other end, its client's certificate, and itself.
+    pub(super) fn goes_with(self: &Arc<Self>, request: &mut Extensions) {
+        request.insert(self.peer);
+        request.insert(Arc::clone(self));
+        if let Some(certificate) = self.certificate.get() {
+            request.insert(Arc::clone(certificate));
+        }
     }
 
     /// Its socket, while it is open. It is closed when nobody has it any more.

@@ -231,10 +231,7 @@ fn request_of(
     if let Some(Ok(host)) = host {
         head.headers.insert(HOST, host);
     }
-    let mut extensions = request.extensions_mut();
-    extensions.insert(connection.peer);
-    extensions.insert(Arc::clone(connection));
-    drop(extensions);
+    connection.goes_with(&mut request.extensions_mut());
     request
 }
 

@@ -1,6 +1,7 @@
 //! The line of a request in the log, and its time in the metrics. Never a query, a header or a
 //! body: they hold secrets.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::HttpMessage as _;
@@ -13,9 +14,10 @@ use uuid::Uuid;
 use crate::domain::Domain;
 use crate::http::wire::credentials::KnownAs;
 use crate::http::wire::error::{AccessRefused, FailureReason};
-use crate::http::wire::origin::client_address;
+use crate::http::wire::origin::{certificate_of, client_address};
 use crate::http::wire::route::Route;
 use crate::model::actor::Origin;
+use crate::model::client_certificate::ClientCertificate;
 use crate::model::clock;
 use crate::telemetry::REQUESTS;
 
@@ -36,6 +38,7 @@ pub(super) struct RequestLine {
     method: Method,
     path: String,
     address: String,
+    certificate: Option<Arc<ClientCertificate>>,
     since: Instant,
     route: Option<String>,
     status: Option<u16>,
@@ -55,6 +58,7 @@ impl RequestLine {
             method: request.method().clone(),
             path: request.path().to_owned(),
             address: client_address(request.request()),
+            certificate: certificate_of(request.request()),
             since: clock::monotonic(),
             route: None,
             status: None,
@@ -69,6 +73,7 @@ impl RequestLine {
         Origin {
             address: self.address.clone(),
             request_id: self.id.clone(),
+            certificate: self.certificate.clone(),
         }
     }
 

@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::config::client_certificate;
 use crate::http::server::accepted::{Accepted as _, answer_at_once};
 use crate::http::server::app::{Entered, Severed, Site, app, http1};
 use crate::http::server::http2;
@@ -143,6 +144,13 @@ async fn enter(
     };
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
         connection.multiplexes();
+    }
+    let shown = stream.get_ref().1.peer_certificates();
+    if let Some(certificate) = shown
+        .and_then(<[_]>::first)
+        .and_then(|der| client_certificate(der))
+    {
+        connection.shows(certificate);
     }
     Ok(Some(Io::new(stream, place)))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Extensions;
 use actix_web::http::header::HeaderName;
@@ -11,6 +12,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::config::TrustedProxies;
 use crate::model::actor::Origin;
+use crate::model::client_certificate::ClientCertificate;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Stands for the client's address if the data directory's socket was used.
@@ -80,6 +82,18 @@ pub(in crate::http) fn peer_of(request: &HttpRequest) -> Option<Peer> {
     known.or_else(|| request.extensions().get::<Peer>().copied())
 }
 
+/// The client certificate of a request's connection, if a good one was shown. Behind a proxy that
+/// ends TLS it is the proxy's.
+pub(in crate::http) fn certificate_of(request: &HttpRequest) -> Option<Arc<ClientCertificate>> {
+    let known = request.conn_data::<Arc<ClientCertificate>>().cloned();
+    known.or_else(|| {
+        request
+            .extensions()
+            .get::<Arc<ClientCertificate>>()
+            .cloned()
+    })
+}
+
 /// Whether a request came through the data directory's socket, from a process that may act as the
 /// operator, and from no proxy in between.
 pub(in crate::http) fn is_at_the_machine(request: &HttpRequest) -> bool {
@@ -134,5 +148,6 @@ pub(in crate::http) fn origin_of(noted: &Extensions, request: &HttpRequest) -> O
     noted.get::<Origin>().cloned().unwrap_or_else(|| Origin {
         address: client_address(request),
         request_id: String::new(),
+        certificate: None,
     })
 }

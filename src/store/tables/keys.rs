@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, named_params, params};
 
+use crate::model::client_certificate::CertificateBinding;
 use crate::model::clock::Timestamp;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey, SecretCheck};
@@ -15,12 +16,15 @@ use crate::store::tx::View;
 
 pub(in crate::store) const COLUMNS: &str = "id, name, workspace, building_block, permissions, \
     created_at, created_by, created_by_name, expires_at, revoked_at, rotated_at, \
-    old_secret_until, last_used_at, hash, old_hash, generation, fingerprint, old_fingerprint";
+    old_secret_until, last_used_at, hash, old_hash, generation, fingerprint, old_fingerprint, \
+    client_sans";
 /// The secret of a key whose row names no other.
 const FIRST_GENERATION: u64 = 1;
 
 pub(in crate::store) fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
     let id: String = row.get(0)?;
+    let bound: Option<String> = row.get(18)?;
+    let bound = CertificateBinding::parse(bound.as_deref());
     let key = ApiKey {
         id: id.parse().map_err(|error| rows::bad(0, error))?,
         name: row.get(1)?,
@@ -32,6 +36,7 @@ pub(in crate::store) fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
         rotated_at: rows::maybe_time(row, 10)?,
         old_secret_until: rows::maybe_time(row, 11)?,
         last_used_at: rows::maybe_time(row, 12)?,
+        client_sans: bound.map_err(|error| rows::bad(18, error))?,
         generation: rows::maybe_unsigned(row, 15)?.unwrap_or(FIRST_GENERATION),
     };
     let check = SecretCheck {
@@ -148,11 +153,11 @@ impl Tx<'_> {
         let scope = &new.grant.scope;
         let sql = "INSERT INTO keys (id, place, name, workspace, building_block, permissions, \
             hash, created_at, created_by, created_by_name, \
-                   expires_at, generation, fingerprint) VALUES (:id, (SELECT \
+                   expires_at, generation, fingerprint, client_sans) VALUES (:id, (SELECT \
                    coalesce(max(place), 0) + 1 FROM keys), :name, \
                    :workspace, :block, :permissions, :hash, \
                    :created_at, :created_by, :created_by_name, :expires_at, :generation, \
-                   :fingerprint)";
+                   :fingerprint, :client_sans)";
         self.insert_hashed(
             &KEYS,
             sql,
@@ -169,6 +174,7 @@ impl Tx<'_> {
                 ":created_by": new.created_by.id,
                 ":created_by_name": new.created_by.name,
                 ":expires_at": rows::millis(new.expires_at),
+                ":client_sans": new.client_sans.text(),
             },
         )
     }

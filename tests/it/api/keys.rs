@@ -22,6 +22,7 @@ fn a_new_key_is_shown_with_its_secret_this_once() {
     {
       "key": {
         "buildingBlock": "net",
+        "client_sans": [],
         "created_at": "[time]",
         "created_by": {
           "id": "[id]",

@@ -171,6 +171,7 @@ fn key(index: u64) -> Value {
         "status": "active", "created_at": "2026-01-02T03:04:05.678Z", "expires_at": null,
         "created_by": { "id": "operator", "name": "operator" }, "last_used_at": null,
         "revoked_at": null, "rotated_at": null, "old_secret_until": null,
+        "client_sans": [],
     })
 }
 

@@ -1,6 +1,8 @@
 //! The real programs over TLS: with an authority of `statekeep tls self-signed`, and with client
 //! certificates.
 
+use serde_json::json;
+
 use super::module::{Backend, Module, resources};
 use super::{Program, STATE, for_either_program};
 use crate::harness::{Server, statekeep};
@@ -46,15 +48,28 @@ fn everyday_work_goes_over_tls_with_a_private_authority(program: &Program) {
 
 fn a_client_certificate_is_shown_where_it_is_asked_for(program: &Program) {
     let site = Site::new();
-    let pair = site.authority.between(&["ci.example"], -1, 90);
+    let pair = site.authority.between(&["runner.ci.example"], -1, 90);
+    let other = site.authority.between(&["runner.example"], -1, 90);
     let setup = site.setup_over(site.authority.client_with(&pair));
     let server = setup.flag("--tls-client-ca", &site.flag("ca.pem")).start();
-    let module = module(program, &server);
+    let bound = json!({
+        "name": "ci", "workspace": "team", "role": "writer", "client_sans": ["*.ci.example"],
+    });
+    let writer = server.make_key(&bound);
+    let module = Module::new(program, &writer, &Backend::locking(&server.state(STATE)))
+        .write("main.tf", &resources(&["a"]));
     let ca = ("TF_HTTP_CLIENT_CA_CERTIFICATE_PEM", site.authority.pem());
     let retries = ("TF_HTTP_RETRY_MAX", "0");
     module
         .run_with(&["init", "-input=false"], &[ca, retries])
         .fails();
+    let other = [
+        ca,
+        retries,
+        ("TF_HTTP_CLIENT_CERTIFICATE_PEM", &*other.cert),
+        ("TF_HTTP_CLIENT_PRIVATE_KEY_PEM", &*other.key),
+    ];
+    module.run_with(&["init", "-input=false"], &other).fails();
     let shown = [
         ca,
         ("TF_HTTP_CLIENT_CERTIFICATE_PEM", &*pair.cert),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use reqwest::blocking::{Client, ClientBuilder};
 use tempfile::TempDir;
@@ -57,8 +57,8 @@ impl Authority {
 
     /// A certificate for some names, from so many days on until so many.
     pub(crate) fn between(&self, names: &[&str], from: i64, until: i64) -> Pair {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("names");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.subject_alt_names = names.iter().map(|name| san(name)).collect();
         params.distinguished_name = named("certificate of a test");
         // A little over whole days, so that a slow test sees the same number of them.
         let first = rcgen::date_time_ymd(1970, 1, 1);
@@ -148,6 +148,21 @@ impl Site {
             .flag("--tls-cert", &self.flag("server.pem"))
             .flag("--tls-key", &self.flag("server.key"))
             .reached_by(http)
+    }
+}
+
+/// A name as a certificate has it: an address, a URI, an e-mail address or a DNS name.
+fn san(name: &str) -> SanType {
+    if let Ok(address) = name.parse() {
+        return SanType::IpAddress(address);
+    }
+    let text = name.try_into().expect("a name");
+    if name.contains(':') {
+        SanType::URI(text)
+    } else if name.contains('@') {
+        SanType::Rfc822Name(text)
+    } else {
+        SanType::DnsName(text)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::process::Command;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
@@ -19,7 +20,7 @@ use crate::skip;
 type Head = http_types::Request<()>;
 
 /// Runs a client.
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -29,11 +30,19 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 /// A connection of HTTP/2, whose frames go on beside the test.
 async fn connection(site: &Site, server: &Server) -> SendRequest<Bytes> {
+    connection_over(client_config(&site.authority, &[b"h2"]), server).await
+}
+
+/// The same with a client's side of TLS.
+pub(super) async fn connection_over(
+    config: Arc<rustls::ClientConfig>,
+    server: &Server,
+) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(server.address())
         .await
         .expect("a connection");
     let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
-    let connector = TlsConnector::from(client_config(&site.authority, &[b"h2"]));
+    let connector = TlsConnector::from(config);
     let stream = connector.connect(name, stream).await.expect("a handshake");
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (requests, frames) = h2::client::handshake(stream).await.expect("HTTP/2");
@@ -41,7 +50,7 @@ async fn connection(site: &Site, server: &Server) -> SendRequest<Bytes> {
     requests.ready().await.expect("ready")
 }
 
-fn head(method: &str, path: &str, caller: Option<&Client>) -> Head {
+pub(super) fn head(method: &str, path: &str, caller: Option<&Client>) -> Head {
     let uri = format!("https://localhost{path}");
     let request = http_types::Request::builder().method(method).uri(uri);
     let request = match caller {
@@ -52,7 +61,7 @@ fn head(method: &str, path: &str, caller: Option<&Client>) -> Head {
 }
 
 /// The status and the body of an answer.
-async fn answer(response: ResponseFuture) -> Result<(u16, String), h2::Error> {
+pub(super) async fn answer(response: ResponseFuture) -> Result<(u16, String), h2::Error> {
     let (parts, mut body) = response.await?.into_parts();
     let mut text = Vec::new();
     while let Some(piece) = body.data().await {

@@ -2,6 +2,7 @@
 //! for a certificate, and what clients cost that harm.
 
 pub(crate) mod authority;
+mod bound_keys;
 mod client_certs;
 mod exchange;
 mod hostile;
@@ -14,22 +15,39 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::harness::{PATIENCE, Server};
-use authority::Authority;
+use authority::{Authority, Pair};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
 /// A client's side of TLS that trusts an authority, and speaks these protocols within it.
 fn client_config(authority: &Authority, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+    client_config_with(authority, alpn, None)
+}
+
+/// The same for a client that shows a certificate, if it has one.
+fn client_config_with(
+    authority: &Authority,
+    alpn: &[&[u8]],
+    shown: Option<&Pair>,
+) -> Arc<ClientConfig> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     let der = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM");
     roots.add(der).expect("an authority");
     let builder = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = builder.with_no_client_auth();
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("PEM");
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
+            let config = builder.with_client_auth_cert(vec![cert], key);
+            config.expect("a pair")
+        }
+    };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Arc::new(config)
 }

@@ -76,3 +76,17 @@ fn a_port_without_tls_is_as_it_was() {
     }
     wire.closes();
 }
+
+/// It would hold for each port of the host, and so for services that are not ours.
+#[test]
+fn browsers_are_not_told_to_use_tls_for_the_whole_host() {
+    let site = Site::new();
+    let server = site.setup().start();
+    for path in ["/", "/healthz", "/api/whoami"] {
+        let answer = server.admin().get(path).expect_status(200);
+        assert!(
+            !answer.headers.contains_key("strict-transport-security"),
+            "{path}"
+        );
+    }
+}

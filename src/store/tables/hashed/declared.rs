@@ -197,6 +197,7 @@ pub(in crate::store) const KEYS: Hashed = hashed!(
         "generation",
         "fingerprint",
         "old_fingerprint",
+        "client_sans",
     ]
 );
 
