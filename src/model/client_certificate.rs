@@ -4,8 +4,8 @@
 //! Names are a certificate's subject alternative names (SAN), each of its kind: a DNS name never
 //! counts as an e-mail address or a URI that reads the same. What cannot be read fits nothing.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
