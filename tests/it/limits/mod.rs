@@ -9,6 +9,7 @@ mod credentials;
 mod crowds;
 mod decoded_cache;
 mod gone;
+mod growth;
 mod idle;
 mod metrics;
 mod metrics_listen;
