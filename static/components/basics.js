@@ -145,6 +145,12 @@ export function Secret({ secret, onClose }) {
   </div>`;
 }
 
+/** What one thing is: `facts` are [name, value]. */
+export function FactCard({ facts }) {
+  return html`<section class="card part" aria-label="What it says"><dl class="facts">
+    ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+}
+
 /** The states for which a key or a trust counts. */
 export function scope({ workspace, buildingBlock }) {
   if (workspace === null) return "everything";

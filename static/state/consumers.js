@@ -4,6 +4,7 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { useData } from "../data.js";
 import { plural } from "../format.js";
+import { href } from "../router.js";
 import { Act, Asked, Damaged, Notice, Table, Time } from "../components/basics.js";
 import { Frame, stateOf } from "./frame.js";
 
@@ -60,5 +61,6 @@ export function Consumers(names) {
     <${Asked} answer=${answer} what="Asking who has read it">
       ${(first) => html`<${Pages} key=${answer.at} first=${first} ask=${ask} />`}
     <//>
+    <p><a href=${href("/events", { workspace: state.workspace, buildingBlock: state.buildingBlock, kind: "state.read" })}>All reads, in the event log</a></p>
   <//>`;
 }

@@ -41,9 +41,10 @@ export function Who({ row }) {
 }
 
 function More({ row, state, onDone }) {
-  return html`<details class="more">
+  const [open, setOpen] = useState(false);
+  return html`<details class="more" onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>More<span class="hidden"> about version ${row.number}</span></summary>
-    <dl class="facts">
+    ${open && html`<dl class="facts">
       <div><dt>Serial</dt><dd>${row.serial}</dd></div>
       <div><dt>Lineage</dt><dd><code>${row.lineage}</code></dd></div>
       <div><dt>Program</dt><dd>${row.terraform_version ?? "not known"}</dd></div>
@@ -53,7 +54,7 @@ function More({ row, state, onDone }) {
     </dl>
     ${!row.purged && may("TFSTATE_LIST") && html`<p><${Download} state=${state} version=${row.number} />
       <span class="soft"> The event log records it.</span></p>`}
-    <div><${Hold} state=${state} row=${row} onDone=${onDone} /></div>
+    <div><${Hold} state=${state} row=${row} onDone=${onDone} /></div>`}
   </details>`;
 }
 

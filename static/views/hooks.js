@@ -8,7 +8,7 @@ import { plural } from "../format.js";
 import { go, href, path } from "../router.js";
 import { may } from "../session.js";
 import { kindName } from "../words.js";
-import { Act, Asked, Damaged, Missing, Notice, Secret, Status, Table, Time, View } from "../components/basics.js";
+import { Act, Asked, Damaged, FactCard, Missing, Notice, Secret, Status, Table, Time, View } from "../components/basics.js";
 import { Confirm, Dialog } from "../components/dialog.js";
 
 /** What the list needs beside `ADM_OPERATE`. */
@@ -106,8 +106,7 @@ function Facts({ hook }) {
     ["Missed", hook.missed === 0 ? "nothing" : `${plural(hook.missed, "event")} at most, which were gone before their turn`],
     ["Made", html`<${Time} at=${hook.created_at} /> by ${hook.created_by.name}`],
   ];
-  return html`<section class="card part" aria-label="What it says"><dl class="facts">
-    ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+  return html`<${FactCard} facts=${facts} />`;
 }
 
 function Delivery({ delivery }) {

@@ -8,7 +8,7 @@ import { plural } from "../format.js";
 import { go, href, path } from "../router.js";
 import { may } from "../session.js";
 import { Confirm } from "../components/dialog.js";
-import { Asked, Damaged, Missing, Notice, Permissions, Status, Table, Time, View, scope } from "../components/basics.js";
+import { Asked, Damaged, FactCard, Missing, Notice, Permissions, Status, Table, Time, View, scope } from "../components/basics.js";
 
 const PAGE = 200;
 
@@ -89,8 +89,7 @@ function Facts({ trust }) {
     ["Last used", html`<${Time} at=${trust.last_used_at} relative />`],
     ["Ends", html`<${Time} at=${trust.expires_at} />`],
   ];
-  return html`<section class="card part" aria-label="What it says"><dl class="facts">
-    ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></section>`;
+  return html`<${FactCard} facts=${facts} />`;
 }
 
 function Claims({ claims }) {

@@ -113,7 +113,7 @@ fn five_thousand_versions_come_page_by_page_and_few_lines_are_drawn() {
         return;
     };
     visitor.open(&view(""));
-    visitor.sees("5,000 writes");
+    visitor.sees("1,000 writes or more in the last 6 weeks");
     for page in 2..=10 {
         visitor.click("button", "Older versions");
         let last = VERSIONS - 50 * page + 1;
@@ -127,7 +127,7 @@ fn five_thousand_versions_come_page_by_page_and_few_lines_are_drawn() {
     );
     assert!(told["most"].as_u64() < Some(MOST_ROWS), "{told}");
     assert!(told["most"].as_u64() > Some(0), "{told}");
-    assert!(told["elements"].as_u64() < Some(30_000), "{told}");
+    assert!(told["elements"].as_u64() < Some(20_000), "{told}");
     visitor.was_quiet();
 }
 
@@ -177,6 +177,8 @@ fn a_large_state_is_drawn_as_far_as_it_is_opened() {
     }
     assert_eq!(drawn()[0], 400, "no more is drawn than was opened");
     assert!(drawn()[1].as_u64() < Some(4_000), "{}", drawn());
+    // WebDriver would put it below the header.
+    visitor.run("scrollTo(0, 0)");
     visitor.click("link", "cloud_machine.many[0]");
     visitor.sees("vm-0");
     visitor.was_quiet();

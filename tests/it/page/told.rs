@@ -47,6 +47,8 @@ fn the_consumers_of_a_state_are_told_and_whether_they_have_what_it_is_now() {
     visitor.sees("1 reader has outputs that have changed since.");
     visitor.sees("they have changed since version 5");
     visitor.inspect("consumers");
+    visitor.click("link", "All reads, in the event log");
+    visitor.sees("State read × 2");
 
     visitor.click("button", "Sign out");
     visitor.is_soon_offered("button", "Sign in");
