@@ -65,12 +65,14 @@ pub(super) fn answered(definition: fn() -> Command) -> Option<ExitCode> {
 
 /// The same command, with the words that people type for those below it.
 fn with_short_words(command: Command) -> Command {
-    let short = environment::SHORT.iter().filter_map(|(word, [room, name])| {
-        let meant = command.find_subcommand(room)?.find_subcommand(name)?;
-        let about = meant.get_about().cloned().unwrap_or_default();
-        let arguments = meant.get_arguments().cloned();
-        Some(Command::new(*word).about(about).args(arguments))
-    });
+    let short = environment::SHORT
+        .iter()
+        .filter_map(|(word, [room, name])| {
+            let meant = command.find_subcommand(room)?.find_subcommand(name)?;
+            let about = meant.get_about().cloned().unwrap_or_default();
+            let arguments = meant.get_arguments().cloned();
+            Some(Command::new(*word).about(about).args(arguments))
+        });
     let short: Vec<Command> = short.collect();
     command.subcommands(short)
 }

@@ -37,9 +37,7 @@ fn words(given: Vec<OsString>) -> Vec<OsString> {
     let (mut is_ours, mut is_command) = (true, false);
     for word in given {
         is_ours &= word != "--";
-        let short = SHORT
-            .iter()
-            .find(|(short, _)| is_command && word == *short);
+        let short = SHORT.iter().find(|(short, _)| is_command && word == *short);
         // The first word is the program.
         is_command = words.is_empty() || (is_command && BEFORE.iter().any(|flag| word == *flag));
         match short {

@@ -194,9 +194,7 @@ pub(super) const TAKEN: &str = "the server has another state there, or more of i
 fn start(todo: &Todo) -> Result<Option<(usize, Follows)>, FailedState> {
     match todo {
         Todo::Nothing => Ok(None),
-        Todo::Taken => Err(FailedState::because(
-            TAKEN,
-        )),
+        Todo::Taken => Err(FailedState::because(TAKEN)),
         Todo::All => Ok(Some((0, Follows::Nothing))),
         Todo::Rest { skip, after } => Ok(Some((*skip, Follows::After(*after)))),
         Todo::Append { skip } => Ok(Some((*skip, Follows::Current))),

@@ -54,7 +54,10 @@ fn ask(document: &Path, by: (&Server, &Client), what: &[&str]) -> Option<(bool, 
         .args(["--continue-on-failure", "--generation-database", "none"])
         .arg(format!("--header=Authorization: Bearer {}", key.secret()))
         .args(what)
-        .env("STATEKEEP_OWN_KEY", me["key"]["id"].as_str().expect("an id"))
+        .env(
+            "STATEKEEP_OWN_KEY",
+            me["key"]["id"].as_str().expect("an id"),
+        )
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder())
         .stdin(Stdio::null())
