@@ -57,3 +57,43 @@ pub(in crate::cli) fn role_or_count(key: &Value) -> String {
         None => format!("{} things", has.len()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_told_by_its_role() {
+        let key = |permissions: &[&str], workspace: Option<&str>| {
+            let mut key = json!({ "permissions": permissions, "workspace": workspace });
+            key["buildingBlock"] = Value::Null;
+            key
+        };
+        let reader = role("reader", &Scope::All)
+            .expect("a role")
+            .names(&Scope::All);
+        assert_eq!(role_or_count(&key(&reader, None)), "reader");
+        assert_eq!(
+            role_or_count(&key(&["TFSTATE_LIST"], Some("team"))),
+            "reader"
+        );
+        assert_eq!(
+            role_or_count(&key(&["EVENTLOG_LIST"], Some("team"))),
+            "EVENTLOG_LIST"
+        );
+        assert_eq!(
+            role_or_count(&key(&["TFSTATE_LIST", "EVENTLOG_LIST"], Some("team"))),
+            "2 things"
+        );
+        let auditor = ["EVENTLOG_LIST", "TFSTATE_INSPECT"];
+        assert_eq!(role_or_count(&key(&auditor, Some("team"))), "auditor");
+        // An admin's key from before `ADM_TFSTATE_INSPECT`.
+        let mut admin = role("admin", &Scope::All)
+            .expect("a role")
+            .names(&Scope::All);
+        admin.retain(|name| *name != "ADM_TFSTATE_INSPECT");
+        assert_eq!(role_or_count(&key(&admin, None)), "admin");
+    }
+}

@@ -55,6 +55,14 @@ fn make_harmless(error: &mut Error) {
             Some((kind, harmless(text)))
         })
         .collect();
+    let is_plain = |(kind, text): &(ContextKind, String)| {
+        let said = error.get(*kind);
+        said == Some(&ContextValue::String(text.clone()))
+    };
+    // A tip repeats the argument as it is.
+    if !texts.iter().all(is_plain) {
+        error.remove(ContextKind::Suggested);
+    }
     for (kind, text) in texts {
         error.insert(kind, ContextValue::String(text));
     }

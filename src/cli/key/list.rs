@@ -158,39 +158,7 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn a_key_is_told_by_its_role() {
-        let key = |permissions: &[&str], workspace: Option<&str>| {
-            let mut key = json!({ "permissions": permissions, "workspace": workspace });
-            key["buildingBlock"] = Value::Null;
-            key
-        };
-        let reader = role("reader", &Scope::All)
-            .expect("a role")
-            .names(&Scope::All);
-        assert_eq!(roles(&key(&reader, None)), "reader");
-        assert_eq!(roles(&key(&["TFSTATE_LIST"], Some("team"))), "reader");
-        assert_eq!(
-            roles(&key(&["EVENTLOG_LIST"], Some("team"))),
-            "EVENTLOG_LIST"
-        );
-        assert_eq!(
-            roles(&key(&["TFSTATE_LIST", "EVENTLOG_LIST"], Some("team"))),
-            "2 things"
-        );
-        let auditor = ["EVENTLOG_LIST", "TFSTATE_INSPECT"];
-        assert_eq!(roles(&key(&auditor, Some("team"))), "auditor");
-        // An admin's key from before `ADM_TFSTATE_INSPECT`.
-        let mut admin = role("admin", &Scope::All)
-            .expect("a role")
-            .names(&Scope::All);
-        admin.retain(|name| *name != "ADM_TFSTATE_INSPECT");
-        assert_eq!(roles(&key(&admin, None)), "admin");
-    }
 
     #[test]
     fn a_long_name_is_cut() {

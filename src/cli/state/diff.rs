@@ -104,9 +104,8 @@ fn facts(version: &Value) -> String {
     let (number, serial) = (&version["number"], &version["serial"]);
     if terminal_width().is_some() {
         let (size, ago) = (size(&version["size"]), when(&version["created_at"]));
-        return format!(
-            "  version {number}: serial {serial}, {size}, by {by} with {program}, {ago}"
-        );
+        let made = format!("by {by} with {program}, {ago}");
+        return format!("  version {number}: serial {serial}, {size}, {made}");
     }
     format!(
         "  version {number}: serial {serial}, {} bytes, sha256 {}, by {by} with {program} at {}",

@@ -152,6 +152,8 @@ fn no_command_prints_its_arguments_as_they_are() {
         &["state", "show", &trick][..],
         &[&trick],
         &["state", "list", &format!("--{trick}")],
+        &["state", "show", &format!("--{trick}")],
+        &["state", "unfreeze", &format!("--{trick}")],
         &["state", "list", "--url", &trick],
         &[
             "state",
