@@ -22,6 +22,7 @@ use crate::domain::mirror::folder::{MirrorError, MirrorFolder};
 use crate::domain::mirror::index::MirrorRow;
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
+use crate::model::signed_head::SignedHead;
 use crate::model::state::{Lookup, StateFilter, StateId};
 use crate::model::version::Version;
 use crate::store::TouchedSince;
@@ -198,6 +199,7 @@ impl<'a> Mirror<'a> {
                 true,
             ),
         };
+        self.note_head(&folder).await;
         let mut left_out = LeftOut::default();
         let names = self.names(since, &mut left_out).await;
         let followed = match names {
@@ -212,6 +214,19 @@ impl<'a> Mirror<'a> {
         // After a failure the folder is opened anew, and so compared with what is there.
         *slot = Some(folder);
         left_out.into_result().map(|()| started.elapsed())
+    }
+
+    /// The head of the event log that an earlier index of the folder says, if there is one.
+    pub(in crate::domain) fn noted_head(&self) -> Option<SignedHead> {
+        folder::noted_head(self.dir()?)
+    }
+
+    async fn note_head(&self, folder: &SharedFolder) {
+        let store = &self.content.engine.store;
+        if let Ok(head) = store.read_inline(|view| view.event_head()).await {
+            let signed = store.sign(head).filter(|_| head.is_begun());
+            folder.lock().note_head(signed);
+        }
     }
 
     async fn open(&self, dir: &Path) -> Result<SharedFolder, MirrorError> {
