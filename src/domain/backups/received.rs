@@ -73,14 +73,14 @@ pub fn kept(folder: &Path, instance: Uuid) -> std::io::Result<Vec<(Timestamp, Pa
 pub(in crate::domain) fn noted_head(folder: &Path, instance: Uuid) -> Option<SignedHead> {
     let (_, newest) = kept(folder, instance).ok()?.into_iter().next()?;
     let mut head = None;
-    let mut look = |manifest: &BackupManifest| {
+    let mut note = |manifest: &BackupManifest| {
         let noted = manifest.event_head.as_ref();
         head = noted.and_then(|noted| noted.signed.clone());
         // The rest is of no use here.
         Err(BadBackup::CutOff)
     };
     let file = File::open(newest).ok()?;
-    let _ = archive::read(file, None, &mut look, &mut || Ok(()));
+    let _ = archive::read(file, None, &mut note, &mut || Ok(()));
     head
 }
 

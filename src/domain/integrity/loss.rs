@@ -22,7 +22,7 @@ use crate::store::{HeadFound, Touches};
 /// A head of the event log that was noted outside of the data directory.
 pub(in crate::domain) struct NotedElsewhere {
     /// Where, in words that go on with "tells of".
-    pub(in crate::domain) place: String,
+    pub(in crate::domain) place: &'static str,
     /// What was noted.
     pub(in crate::domain) head: SignedHead,
 }
@@ -31,7 +31,7 @@ pub(in crate::domain) struct NotedElsewhere {
 /// has said that this is meant.
 #[derive(Debug)]
 pub struct Unannounced {
-    place: String,
+    place: &'static str,
     noted: EventHead,
     noted_at: Timestamp,
     /// The last event that is here.
@@ -86,7 +86,7 @@ impl Integrity<'_> {
         &self,
         noted: Vec<NotedElsewhere>,
     ) -> Result<(), NotBegun> {
-        let older = self.unannounced(noted).await?;
+        let older = self.unannounced(noted);
         if let Some(older) = older {
             if self.engine.dir.confirmed().on_loss == OnLoss::Refuse {
                 return Err(NotBegun::Unannounced(Box::new(older)));
@@ -96,15 +96,12 @@ impl Integrity<'_> {
         Ok(self.note_accepted_loss(None).await?)
     }
 
-    /// What of this data was told of elsewhere and is not here: of several heads, the newest. Those
-    /// from before a person last accepted that writes are missing do not count.
-    async fn unannounced(&self, noted: Vec<NotedElsewhere>) -> Result<Option<Unannounced>, Error> {
-        let store = &self.engine.store;
-        let instance = store.instance().to_string();
+    /// What of this data was told of elsewhere and is not here: of several heads, the newest.
+    fn unannounced(&self, noted: Vec<NotedElsewhere>) -> Option<Unannounced> {
+        let instance = self.engine.store.instance().to_string();
         let ours = noted.into_iter().filter(|noted| {
-            let is_genuine = noted.head.is_genuine();
+            let (place, is_genuine) = (noted.place, noted.head.is_genuine());
             if !is_genuine {
-                let place = &noted.place;
                 tracing::warn!(
                     place,
                     "a head of the event log there is not what was signed"
@@ -112,38 +109,37 @@ impl Integrity<'_> {
             }
             is_genuine && noted.head.instance == instance
         });
-        let mut newest: Option<Unannounced> = None;
-        for noted in ours {
-            let (Some(chain), Some(noted_at)) = (
-                Digest::parse(&noted.head.hash),
-                Timestamp::parse(&noted.head.at),
-            ) else {
-                continue;
-            };
-            let head = EventHead {
-                number: noted.head.number,
-                chain,
-            };
-            let last = store.read_at_start(|view| {
-                let is_here = view.compare_head(head)? == HeadFound::Here;
-                let is_void = !is_here && view.loss_accepted_at()? >= Some(noted_at);
-                Ok(if is_here || is_void {
-                    None
-                } else {
-                    Some(view.event_head()?.number)
-                })
-            })?;
-            let known = newest.as_ref().map(|known| known.noted.number);
-            if let Some(last) = last.filter(|_| known < Some(head.number)) {
-                newest = Some(Unannounced {
-                    place: noted.place,
-                    noted: head,
-                    noted_at,
-                    last,
-                });
+        let missing = ours.filter_map(|noted| self.missing(&noted));
+        missing.max_by_key(|missing| missing.noted.number)
+    }
+
+    /// What the log has not of a head. One from before a person last accepted that writes are
+    /// missing is void. Damage in the log is told by itself, and does not hold up a start.
+    fn missing(&self, noted: &NotedElsewhere) -> Option<Unannounced> {
+        let (place, number) = (noted.place, noted.head.number);
+        let (chain, noted_at) = (
+            Digest::parse(&noted.head.hash)?,
+            Timestamp::parse(&noted.head.at)?,
+        );
+        let head = EventHead { number, chain };
+        let compared = self.engine.store.read_at_start(|view| {
+            if view.compare_head(head)? == HeadFound::Here {
+                return Ok(None);
             }
-        }
-        Ok(newest)
+            let is_void = view.loss_accepted_at()? >= Some(noted_at);
+            let last = view.event_head()?.number;
+            Ok((!is_void).then_some(last))
+        });
+        let last = compared.unwrap_or_else(|error| {
+            tracing::warn!(%error, place, "what is told of there cannot be compared with the log");
+            None
+        });
+        Some(Unannounced {
+            place,
+            noted: head,
+            noted_at,
+            last: last?,
+        })
     }
 
     /// Records what was missing at this start, and begins a generation of commits that no earlier

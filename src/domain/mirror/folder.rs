@@ -273,7 +273,7 @@ fn read_index(
 }
 
 /// The head of the event log that the index of a folder says, if it says one.
-pub(super) fn noted_head(dir: &Path) -> Option<SignedHead> {
+pub(in crate::domain) fn noted_head(dir: &Path) -> Option<SignedHead> {
     let file = BufReader::new(File::open(dir.join(INDEX)).ok()?);
     let index: MirrorIndex = serde_json::from_reader(file).ok()?;
     index.event_head

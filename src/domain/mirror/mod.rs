@@ -9,6 +9,8 @@
 mod folder;
 mod index;
 
+pub(in crate::domain) use folder::noted_head;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +24,6 @@ use crate::domain::mirror::folder::{MirrorError, MirrorFolder};
 use crate::domain::mirror::index::MirrorRow;
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
-use crate::model::signed_head::SignedHead;
 use crate::model::state::{Lookup, StateFilter, StateId};
 use crate::model::version::Version;
 use crate::store::TouchedSince;
@@ -214,11 +215,6 @@ impl<'a> Mirror<'a> {
         // After a failure the folder is opened anew, and so compared with what is there.
         *slot = Some(folder);
         left_out.into_result().map(|()| started.elapsed())
-    }
-
-    /// The head of the event log that an earlier index of the folder says, if there is one.
-    pub(in crate::domain) fn noted_head(&self) -> Option<SignedHead> {
-        folder::noted_head(self.dir()?)
     }
 
     async fn note_head(&self, folder: &SharedFolder) {

@@ -2,7 +2,7 @@
 //! server has noted elsewhere does: the start is refused until a person accepts it.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -78,13 +78,11 @@ impl Site {
         copied(copy, &self.data());
     }
 
-    /// The words of a start that is refused.
+    /// The words of a start that is refused. One that is not is ended by a signal.
     fn refused(&self) -> String {
-        let Output { status, stderr, .. } = self
-            .setup()
-            .command(&self.data())
-            .output()
-            .expect("it runs");
+        let setup = self.setup().under(&["timeout", "60"]);
+        let output = setup.command(&self.data()).output();
+        let Output { status, stderr, .. } = output.expect("it runs");
         let said = String::from_utf8_lossy(&stderr).into_owned();
         assert_eq!(status.code(), Some(1), "{said}");
         said
@@ -92,10 +90,7 @@ impl Site {
 }
 
 fn copied(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp")
-        .arg("-a")
-        .args([from, to])
-        .status();
+    let done = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(done.expect("cp runs").success());
 }
 
@@ -108,6 +103,12 @@ fn an_old_copy_is_refused_by_each_place_that_tells_of_more_until_a_person_accept
         assert!(server.stop().success());
         let copy = site.copy();
         let server = site.setup().start();
+        // So many that the old copy has fewer events for long.
+        for serial in 2..40 {
+            let state = body("team/other", serial);
+            let admin = server.admin();
+            admin.write("team/other", state, None).expect_status(200);
+        }
         site.write(&server, 2);
         assert!(server.stop().success());
         // The data itself starts.
@@ -173,10 +174,10 @@ fn what_is_of_other_data_or_no_genuine_head_holds_up_no_start() {
         assert!(server.stop().success());
     }
     let file = site.place();
+    let text = std::fs::read_to_string(&file).expect("the lines");
     std::fs::copy(other.place(), &file).expect("a copy");
     assert!(site.setup().start().stop().success());
     // A higher number that was not signed.
-    let text = std::fs::read_to_string(&file).expect("the lines");
     let head = text.lines().rfind(|line| line.starts_with("{\"head\""));
     let mut line: serde_json::Value = serde_json::from_str(head.expect("a head")).expect("JSON");
     line["head"]["number"] = 99_999.into();
