@@ -2,6 +2,8 @@
 //! it was told to, gives memory back, compacts versions, erases what was purged, verifies what it
 //! holds, makes backups, and tells webhooks.
 
+mod start;
+
 use std::time::Duration;
 
 use crate::domain::backups::Backups;

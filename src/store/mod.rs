@@ -64,7 +64,7 @@ pub use start::anchor::ANCHOR_FILE;
 pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
-pub use tables::event_walk::{ChainPlace, ChainStep, NotedBy, NotedHead};
+pub use tables::event_walk::{ChainPlace, ChainStep, HeadFound, NotedBy, NotedHead};
 pub use tables::found::{Then, WordsChange, WordsStep};
 pub use tables::seals::SealFacts;
 pub use touched::{Touched, TouchedSince};

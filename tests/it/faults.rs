@@ -10,6 +10,7 @@ mod full_disk;
 mod io_errors;
 mod loss;
 mod no_room;
+mod put_back;
 mod replaced;
 mod rewriting;
 mod rollbacks;

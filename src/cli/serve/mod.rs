@@ -357,8 +357,8 @@ async fn open(
     show_key_here: bool,
 ) -> Result<(Arc<Domain>, Option<WithSecret>), CliError> {
     let domain = Domain::open(dir, config.limits.clone()).map_err(CliError::because)?;
-    let noted = domain.integrity().note_accepted_loss().await;
-    noted.map_err(CliError::because)?;
+    let begun = domain.upkeep().begin().await;
+    begun.map_err(CliError::because)?;
     let admin = domain.keys().first_admin(!show_key_here).await;
     Ok((domain, admin.map_err(CliError::because)?))
 }

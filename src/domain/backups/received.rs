@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::backups::archive;
 use crate::domain::backups::manifest::{BackupManifest, BadBackup};
 use crate::model::clock::Timestamp;
+use crate::model::signed_head::SignedHead;
 
 /// How the names of backups in a folder begin and end.
 const BEGIN: &str = "statekeep-";
@@ -65,6 +66,22 @@ pub fn kept(folder: &Path, instance: Uuid) -> std::io::Result<Vec<(Timestamp, Pa
     }
     kept.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     Ok(kept)
+}
+
+/// The head of the event log that the newest backup of this data in a folder says, if it says one.
+/// Nothing but its manifest is read.
+pub(in crate::domain) fn noted_head(folder: &Path, instance: Uuid) -> Option<SignedHead> {
+    let (_, newest) = kept(folder, instance).ok()?.into_iter().next()?;
+    let mut head = None;
+    let mut note = |manifest: &BackupManifest| {
+        let noted = manifest.event_head.as_ref();
+        head = noted.and_then(|noted| noted.signed.clone());
+        // The rest is of no use here.
+        Err(BadBackup::CutOff)
+    };
+    let file = File::open(newest).ok()?;
+    let _ = archive::read(file, None, &mut note, &mut || Ok(()));
+    head
 }
 
 /// Removes the oldest backups of this data in a folder, and says which. Files of others, or of

@@ -5,6 +5,7 @@ pub mod bounds;
 pub mod buffer;
 mod damage;
 pub mod file;
+pub(in crate::domain) mod noted;
 pub mod reads;
 mod shares;
 

@@ -15,6 +15,7 @@ use super::index::{INDEX, MirrorIndex, MirrorRow, RECOVER, file_of, folder_of};
 use crate::model::clock;
 use crate::model::digest::{Digest, Hasher};
 use crate::model::name::StateName;
+use crate::model::signed_head::SignedHead;
 
 /// What is being written. It gets its name when it is on the disk.
 const UNFINISHED: &str = ".statekeep-mirror.part";
@@ -74,6 +75,8 @@ pub(super) struct MirrorFolder {
     dir: PathBuf,
     instance: Uuid,
     states: BTreeMap<StateName, Mirrored>,
+    /// The head of the event log, for the index.
+    event_head: Option<SignedHead>,
     /// Whether the index on the disk says something else.
     is_changed: bool,
 }
@@ -97,11 +100,17 @@ impl MirrorFolder {
             dir: dir.to_owned(),
             instance,
             states: rows.unwrap_or_default().into_iter().map(mirrored).collect(),
+            event_head: noted_head(dir),
             is_changed,
         };
         folder.write_index()?;
         folder.write_recover()?;
         Ok(folder)
+    }
+
+    /// Has the next index say this head of the event log, which has to be on disk.
+    pub(super) fn note_head(&mut self, head: Option<SignedHead>) {
+        self.event_head = head.or_else(|| self.event_head.take());
     }
 
     /// The states that are in the folder.
@@ -204,7 +213,7 @@ impl MirrorFolder {
             .values()
             .map(|state| state.row.clone())
             .collect();
-        let index = MirrorIndex::new(self.instance, clock::now(), rows);
+        let index = MirrorIndex::new(self.instance, clock::now(), self.event_head.clone(), rows);
         let path = self.dir.join(INDEX);
         write_whole(&self.dir, &path, |file| {
             let mut file = BufWriter::new(file);
@@ -261,6 +270,13 @@ fn read_index(
         path: path.to_owned(),
         why,
     })
+}
+
+/// The head of the event log that the index of a folder says, if it says one.
+pub(in crate::domain) fn noted_head(dir: &Path) -> Option<SignedHead> {
+    let file = BufReader::new(File::open(dir.join(INDEX)).ok()?);
+    let index: MirrorIndex = serde_json::from_reader(file).ok()?;
+    index.event_head
 }
 
 /// Whether a file holds the bytes of its row.

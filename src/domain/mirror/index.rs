@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
+use crate::model::signed_head::SignedHead;
 use crate::model::version::Version;
 
 /// What the file says it is.
@@ -82,17 +83,26 @@ pub(super) struct MirrorIndex {
     /// Whose data it is.
     instance: String,
     written_at: String,
+    /// The head of the event log when it was written; none in an older one.
+    #[serde(default)]
+    pub(super) event_head: Option<SignedHead>,
     states: Vec<MirrorRow>,
 }
 
 impl MirrorIndex {
-    pub(super) fn new(instance: Uuid, at: Timestamp, states: Vec<MirrorRow>) -> Self {
+    pub(super) fn new(
+        instance: Uuid,
+        at: Timestamp,
+        event_head: Option<SignedHead>,
+        states: Vec<MirrorRow>,
+    ) -> Self {
         Self {
             format: FORMAT.to_owned(),
             form: FORM,
             program: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
             instance: instance.to_string(),
             written_at: at.to_string(),
+            event_head,
             states,
         }
     }

@@ -9,6 +9,8 @@
 mod folder;
 mod index;
 
+pub(in crate::domain) use folder::noted_head;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,6 +200,7 @@ impl<'a> Mirror<'a> {
                 true,
             ),
         };
+        self.note_head(&folder).await;
         let mut left_out = LeftOut::default();
         let names = self.names(since, &mut left_out).await;
         let followed = match names {
@@ -212,6 +215,14 @@ impl<'a> Mirror<'a> {
         // After a failure the folder is opened anew, and so compared with what is there.
         *slot = Some(folder);
         left_out.into_result().map(|()| started.elapsed())
+    }
+
+    async fn note_head(&self, folder: &SharedFolder) {
+        let store = &self.content.engine.store;
+        if let Ok(head) = store.read_inline(|view| view.event_head()).await {
+            let signed = store.sign(head).filter(|_| head.is_begun());
+            folder.lock().note_head(signed);
+        }
     }
 
     async fn open(&self, dir: &Path) -> Result<SharedFolder, MirrorError> {

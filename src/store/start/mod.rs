@@ -104,7 +104,8 @@ pub(super) fn check(files: &DatabaseFiles<'_>, on_loss: OnLoss) -> Result<Found,
         }
         (None, OnLoss::Refuse) => {}
         (None, OnLoss::Accept | OnLoss::Restored) => tracing::warn!(
-            "no acknowledged write is missing; start without --accept-loss and --restored"
+            "the data directory misses no acknowledged write; start without --accept-loss and \
+                --restored"
         ),
     }
     Ok(found)

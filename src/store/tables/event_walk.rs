@@ -7,7 +7,9 @@ use std::vec::IntoIter;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, params};
 
+use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::event::EventKind;
 use crate::model::event_growth::Growth;
 use crate::model::event_head::EventHead;
 use crate::store::error::StoreError;
@@ -34,6 +36,17 @@ pub enum NotedBy {
     Caller,
     /// In the anchor that there was at the start.
     Anchor,
+}
+
+/// What the log has where a head was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFound {
+    /// The event of the head, or nothing that could be compared.
+    Here,
+    /// Nothing: it ends before.
+    Missing,
+    /// Another event.
+    Another,
 }
 
 /// How far the chain was followed.
@@ -303,6 +316,30 @@ impl View<'_> {
             ));
         }
         Ok(faults)
+    }
+
+    /// How the log stands to a head that was noted elsewhere. Few rows are looked at.
+    pub fn compare_head(&self, head: EventHead) -> Result<HeadFound, StoreError> {
+        if head.number > self.event_head()?.number {
+            return Ok(HeadFound::Missing);
+        }
+        // Of an event that was removed, nothing is left to compare.
+        let is_here = self.has_chain_at(head)? || self.is_within_gap(head.number)?;
+        Ok(if is_here {
+            HeadFound::Here
+        } else {
+            HeadFound::Another
+        })
+    }
+
+    /// When it was last noted that a person accepted that writes are missing. All events are looked
+    /// at.
+    pub fn loss_accepted_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT max(last_at) FROM events WHERE kind = ?1";
+        let at = self.only(sql, [EventKind::LossAccepted.name()], |row| {
+            row.get::<_, Option<i64>>(0)
+        })?;
+        Ok(at.map(Timestamp::from_millis))
     }
 
     /// Whether an event, or a gap that ends there, has this hash.
