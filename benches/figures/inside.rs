@@ -101,8 +101,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Res<T>>) -> Res<T> {
 /// Where requests of this process come from.
 pub(crate) fn origin() -> Origin {
     Origin {
-        address: "127.0.0.1".to_owned(),
         request_id: "67e55044-10b1-426f-9247-bb680e5fe0c8".to_owned(),
+        ..Origin::within("127.0.0.1")
     }
 }
 

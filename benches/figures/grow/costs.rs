@@ -1,7 +1,7 @@
 //! What each kind of request costs beside little and beside much: requests go to the servers of all
 //! sizes in turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::Res;
@@ -18,7 +18,7 @@ const ROUNDS: usize = 41;
 const APART: usize = 7_919;
 
 /// The requests of one round, each with the name of its kind.
-pub(super) type Kinds = fn(&Place, usize) -> Res<Vec<(&'static str, Request)>>;
+pub(super) type Kinds = fn(&Place, usize) -> Vec<(&'static str, Request)>;
 
 /// A server with much or little.
 pub(super) struct Place {
@@ -54,6 +54,16 @@ impl Place {
         let body = small(state, self.run * 100 + round);
         Request::post(&path(state), &self.server.secret, body)
     }
+
+    /// How many milliseconds a request takes, and how many microseconds of the server's processor.
+    fn timed(&mut self, request: &Request) -> Res<(f64, f64)> {
+        let cpu = self.server.process.exact_cpu_seconds()?;
+        let began = Instant::now();
+        self.connection.exchange(request)?;
+        let took = began.elapsed().as_secs_f64();
+        let cpu = self.server.process.exact_cpu_seconds()? - cpu;
+        Ok((took * 1e3, cpu * 1e6))
+    }
 }
 
 /// Asks for everything in turns, and adds a table.
@@ -68,28 +78,20 @@ pub(super) fn run(report: &mut Report, what: &str, sizes: &[Size], kinds: Kinds)
     for round in 0..ROUNDS {
         eprintln!("grow: {what}, {} of {ROUNDS}", round + 1);
         for place in &mut places {
-            for (name, request) in kinds(place, round)? {
-                let cpu = place.server.process.exact_cpu_seconds()?;
-                let began = Instant::now();
-                place
-                    .connection
-                    .exchange(&request)
+            for (name, request) in kinds(place, round) {
+                let (took, cpu) = place
+                    .timed(&request)
                     .map_err(|error| format!("{name}: {error}"))?;
-                let took = began.elapsed().as_secs_f64();
-                let cpu = place.server.process.exact_cpu_seconds()? - cpu;
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-                let kept = costs
-                    .entry(name)
-                    .or_default()
-                    .entry(place.count)
-                    .or_default();
-                kept.0.push(took * 1e3);
-                kept.1.push(cpu * 1e6);
+                let of_all = costs.entry(name).or_default();
+                let kept = of_all.entry(place.count).or_default();
+                kept.0.push(took);
+                kept.1.push(cpu);
+                names.push(name);
             }
         }
     }
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
     table(report, what, &names, &costs);
     places.into_iter().try_for_each(|place| place.server.stop())
 }
@@ -126,7 +128,7 @@ fn table(report: &mut Report, what: &str, names: &[&str], costs: &BTreeMap<&str,
 }
 
 /// By the number of states.
-pub(super) fn of_states(place: &Place, round: usize) -> Res<Vec<(&'static str, Request)>> {
+pub(super) fn of_states(place: &Place, round: usize) -> Vec<(&'static str, Request)> {
     let written = (round * APART + 17) % place.count;
     let read = path((round * APART + place.count / 2) % place.count);
     let new = format!(
@@ -141,7 +143,7 @@ pub(super) fn of_states(place: &Place, round: usize) -> Res<Vec<(&'static str, R
     let secret = &place.server.secret;
     let new = Request::post(&new, secret, small(place.count + round, 1));
     let list = |query: &str| place.get(&format!("/api/terraform/state?{query}"));
-    Ok(vec![
+    vec![
         ("POST there", place.post(written, round)),
         ("POST new", new),
         ("LOCK", lock(&to_lock, secret, APPLY)),
@@ -173,15 +175,15 @@ pub(super) fn of_states(place: &Place, round: usize) -> Res<Vec<(&'static str, R
         ("/metrics", place.get("/metrics")),
         ("/api/status", place.get("/api/status")),
         ("/readyz", place.get("/readyz")),
-    ])
+    ]
 }
 
 /// By the number of versions of one state.
-pub(super) fn of_versions(place: &Place, round: usize) -> Res<Vec<(&'static str, Request)>> {
+pub(super) fn of_versions(place: &Place, round: usize) -> Vec<(&'static str, Request)> {
     let state = path(0);
     let versions = |query: &str| place.get(&format!("{state}/versions{query}"));
     let middle = place.count / 2;
-    Ok(vec![
+    vec![
         ("POST there", place.post(0, round)),
         ("GET", place.get(&state)),
         ("versions, newest 50", versions("?limit=50")),
@@ -205,18 +207,18 @@ pub(super) fn of_versions(place: &Place, round: usize) -> Res<Vec<(&'static str,
         ("inventory", place.get("/api/inventory?limit=50")),
         ("/metrics", place.get("/metrics")),
         ("/api/status", place.get("/api/status")),
-    ])
+    ]
 }
 
 /// By the number of events.
-pub(super) fn of_events(place: &Place, round: usize) -> Res<Vec<(&'static str, Request)>> {
+pub(super) fn of_events(place: &Place, round: usize) -> Vec<(&'static str, Request)> {
     let events = |query: &str| place.get(&format!("/api/events?limit=50{query}"));
     let ago = |hours: u64| {
         let time = SystemTime::now() - Duration::from_secs(hours * 3_600);
         humantime::format_rfc3339_seconds(time).to_string()
     };
     let (recent, end, begin) = (ago(1), ago(200 * 24), ago(201 * 24));
-    Ok(vec![
+    vec![
         ("POST", place.post(round, round)),
         ("newest", events("")),
         ("deep", events(&format!("&before={}", place.count / 2))),
@@ -237,5 +239,5 @@ pub(super) fn of_events(place: &Place, round: usize) -> Res<Vec<(&'static str, R
         ),
         ("/metrics", place.get("/metrics")),
         ("/api/status", place.get("/api/status")),
-    ])
+    ]
 }

@@ -155,7 +155,7 @@ fn events(data: &Path, count: usize) -> Res<()> {
             let end = count.min(first + EVENTS_OF_A_COMMIT);
             let step = SPAN / i64::try_from(count)?;
             let made = (first..end)
-                .map(|number| Ok(event(number, began + step * i64::try_from(number)?)?))
+                .map(|number| event(number, began + step * i64::try_from(number)?))
                 .collect::<Res<Vec<_>>>()?;
             let job = move |tx: &Tx<'_>| made.iter().try_for_each(|event| tx.record(event));
             store.write(Touches::NoState, 0, job).await?;

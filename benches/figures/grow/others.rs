@@ -202,15 +202,7 @@ fn at_once(server: &Server, requests: &[Request], stop: &AtomicBool) -> Res<()> 
     let one = |request: &Request| -> Res<()> {
         let mut rounds = 0;
         while rounds == 0 || (rounds < 5 && !stop.load(Ordering::Relaxed)) {
-            let mut connection = server.connect()?;
-            while !stop.load(Ordering::Relaxed) {
-                let Ok(answer) = connection.ask(request) else {
-                    break;
-                };
-                if !matches!(answer.status, 200 | 429 | 503) {
-                    return Err(format!("refused: {}", answer.status).into());
-                }
-            }
+            again_and_again(server.connect()?, request, stop)?;
             rounds += 1;
         }
         Ok(())
@@ -224,6 +216,19 @@ fn at_once(server: &Server, requests: &[Request], stop: &AtomicBool) -> Res<()> 
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| "a client panicked")?)
     })
+}
+
+/// The same on one connection, as long as it is there.
+fn again_and_again(mut connection: Connection, request: &Request, stop: &AtomicBool) -> Res<()> {
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(answer) = connection.ask(request) else {
+            break;
+        };
+        if !matches!(answer.status, 200 | 429 | 503) {
+            return Err(format!("refused: {}", answer.status).into());
+        }
+    }
+    Ok(())
 }
 
 /// Runs a command of the program on the server's data directory, and ends it when it is time.
@@ -284,14 +289,13 @@ fn crowd(server: &Server, _: &mut Ready, stop: &AtomicBool) -> Res<()> {
     let part = |number: usize| -> Res<()> {
         let connections = (0..CONNECTIONS / 8).map(|_| server.connect());
         let mut connections: Vec<Connection> = connections.collect::<Res<_>>()?;
-        for round in 0..5 {
-            for (index, connection) in connections.iter_mut().enumerate() {
-                if stop.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                let state = path((number * 131 + index + round) % 1_000);
-                connection.exchange(&Request::get(&state, &server.secret))?;
+        let turns = (0..5).flat_map(|round| (0..connections.len()).map(move |at| (round, at)));
+        for (round, index) in turns.collect::<Vec<_>>() {
+            if stop.load(Ordering::Relaxed) {
+                break;
             }
+            let state = path((number * 131 + index + round) % 1_000);
+            connections[index].exchange(&Request::get(&state, &server.secret))?;
         }
         Ok(())
     };

@@ -92,12 +92,7 @@ fn beside(data: &Path, other: &Other) -> Res<[String; 8]> {
     let met = watch(&server, &format!("{block}-2"), |server| {
         let (began, stop) = (Instant::now(), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let timer = scope.spawn(|| {
-                while began.elapsed() < MOST && !stop.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                stop.store(true, Ordering::Relaxed);
-            });
+            let timer = scope.spawn(|| stop_in_time(began, &stop));
             let done = (other.run)(server, &mut ready, &stop);
             std::thread::sleep(LEAST.saturating_sub(began.elapsed()));
             stop.store(true, Ordering::Relaxed);
@@ -116,6 +111,14 @@ fn beside(data: &Path, other: &Other) -> Res<[String; 8]> {
         format!("{:.1}", met.longest / quiet.longest),
         met.which.to_owned(),
     ])
+}
+
+/// Stops what has gone on for so long.
+fn stop_in_time(began: Instant, stop: &AtomicBool) {
+    while began.elapsed() < MOST && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stop.store(true, Ordering::Relaxed);
 }
 
 /// What a good client waits while something is done.

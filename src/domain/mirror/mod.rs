@@ -26,7 +26,7 @@ use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
 use crate::model::state::{Lookup, StateFilter, StateId};
 use crate::model::version::Version;
-use crate::store::TouchedSince;
+use crate::store::{TouchedSince, View};
 
 /// How long commits are gathered before the folder follows: many writes of a state are one.
 const GATHER_FOR: Duration = Duration::from_millis(200);
@@ -219,7 +219,8 @@ impl<'a> Mirror<'a> {
 
     async fn note_head(&self, folder: &SharedFolder) {
         let store = &self.content.engine.store;
-        if let Ok(head) = store.read_inline(|view| view.event_head()).await {
+        let find = |view: &View<'_>| view.event_head();
+        if let Ok(head) = store.read_inline(find).await {
             let signed = store.sign(head).filter(|_| head.is_begun());
             folder.lock().note_head(signed);
         }

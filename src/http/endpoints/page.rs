@@ -5,7 +5,9 @@
 //! the files of two versions. They are compressed once, when the first of them is asked for.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
@@ -70,15 +72,15 @@ fn with_hash(page: &[u8]) -> Vec<u8> {
 /// tenth of what browsers would load. Line by line, so that what a browser says about line 7 is
 /// about line 7 of the source. Other files stay as they are.
 fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
-    if !name.ends_with(".js") {
+    if Path::new(name).extension() != Some(OsStr::new("js")) {
         return bytes.to_vec();
     }
-    let mut in_comment = false;
+    let mut is_open = false;
     let kept = |line: &str| {
         let text = line.trim();
-        in_comment |= text.starts_with("/**");
-        let is_comment = in_comment || text.starts_with("//");
-        in_comment &= !text.ends_with("*/");
+        is_open |= text.starts_with("/**");
+        let is_comment = is_open || text.starts_with("//");
+        is_open &= !text.ends_with("*/");
         if is_comment {
             "\n".to_owned()
         } else {

@@ -8,7 +8,7 @@ use super::L1;
 use crate::harness::{Client, Server, state_path, tfstate};
 use crate::inside;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn ask(who: &Client, query: &str) -> Value {
     let answer = who.get(&format!("/api/activity{query}"));

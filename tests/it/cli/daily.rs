@@ -411,7 +411,7 @@ fn on_a_terminal_tables_have_the_columns_that_fit_and_ages() {
             "{states}"
         );
         for (args, told) in [
-            (&["whoami"][..], "role       admin ("),
+            (&["whoami"][..], "role         admin ("),
             (&["state", "show", "team/net"], "s ago)\n"),
             (&["state", "diff", "team/net"], "s ago\n"),
         ] {

@@ -53,7 +53,7 @@ fn the_files_name_this_version_and_variables_that_there_are() {
                 .map(str::to_owned),
         );
     }
-    assert_eq!(variables.len(), 2, "{variables:?}");
+    assert_eq!(variables.len(), 3, "{variables:?}");
     for variable in variables {
         assert!(help.contains(&format!("[env: {variable}=")), "{variable}");
     }

@@ -32,8 +32,8 @@ fn folder() -> PathBuf {
 fn server(keys: &Path) -> Server {
     let key = keys.join("storage-key");
     let key = key.to_str().expect("test directories are UTF-8");
-    let mut make = statekeep(&["key", "new-storage", key]);
-    let made = make.output().expect("the binary runs");
+    let mut command = statekeep(&["key", "new-storage", key]);
+    let made = command.output().expect("the binary runs");
     assert!(made.status.success(), "{made:?}");
     Setup::new()
         .flag("--max-failures", "1000000")
