@@ -185,8 +185,13 @@ fn a_drill_finds_a_bit_that_rotted_in_the_newest_backup() {
         !problems(&second).is_empty() || backup(&second)["drill"]["versions"].is_number()
     });
     assert_eq!(problems(&second), ["drill_failed"]);
-    let events = second.admin().events("kind=backup.fail");
-    assert_eq!(events[0]["detail"]["what"], "drill");
+    // The event is written behind the problem.
+    let admin = second.admin();
+    eventually("it is an event", || {
+        let events = admin.events("kind=backup.fail");
+        let newest = events.first();
+        newest.is_some_and(|event| event["detail"]["what"] == "drill")
+    });
     std::fs::remove_file(&newer).expect("our file");
     second.signal("USR1");
     eventually("a good one is made", || problems(&second).is_empty());
