@@ -59,6 +59,10 @@ fn ask(document: &Path, by: (&Server, &Client), what: &[&str]) -> Option<(bool, 
             me["key"]["id"].as_str().expect("an id"),
         )
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(
+            "HYPOTHESIS_STORAGE_DIRECTORY",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("hypothesis"),
+        )
         .current_dir(folder())
         .stdin(Stdio::null())
         .output()
