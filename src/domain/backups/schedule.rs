@@ -130,20 +130,14 @@ impl Backups<'_> {
         let turn = Arc::clone(&self.state.making).acquire_owned().await;
         let turn = turn.map_err(|error| failed(&error))?;
         let dir = plan.dir.clone();
-        let ready = on_its_own("backup", move || data_dir::make(&dir)).await;
-        ready
-            .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&error))?;
+        apart(move || data_dir::make(&dir)).await?;
         let instance = self.engine.store.instance();
         let folder = plan.dir.join(format!("{WORK}-{instance}"));
         let made = making::make(self.engine, folder, turn).await?;
         let (taken_at, size) = (made.manifest.taken_at.clone(), made.size);
         let name = received::dated_name(&made.manifest);
         let path = plan.dir.join(&name);
-        let named = on_its_own("backup", named(made, path.clone())).await;
-        named
-            .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&error))?;
+        apart(named(made, path.clone())).await?;
         self.note_made(&taken_at, size, &name).await;
         self.remove_older(plan).await;
         Ok(path)
@@ -241,6 +235,16 @@ impl Backups<'_> {
             tracing::warn!(%error, "an event of a backup is not written down");
         }
     }
+}
+
+/// Work in the folder, which may answer late.
+async fn apart<E: std::fmt::Display + Send + 'static>(
+    work: impl FnOnce() -> Result<(), E> + Send + 'static,
+) -> Result<(), NotBackedUp> {
+    let failed = |error: &dyn std::fmt::Display| NotBackedUp::Failed(error.to_string());
+    let done = on_its_own("backup", work).await;
+    done.map_err(|error| failed(&error))?
+        .map_err(|error| failed(&error))
 }
 
 /// Gives a backup that was made its name. Its folder goes with it.
