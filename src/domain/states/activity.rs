@@ -132,6 +132,7 @@ impl Walk {
             writes: vec![0; days],
         };
         let (mut looked, mut before, mut is_recent) = (0, None, true);
+        let mut is_readable = true;
         while is_recent && looked < MAX_OF_ONE {
             let filter = VersionFilter {
                 before,
@@ -141,19 +142,19 @@ impl Walk {
             };
             let found = view.versions(id, &filter)?;
             let of_state = |damaged: DamagedRow| DamagedRow::of(&summary.name, damaged.detail);
+            is_readable &= found.damaged.is_empty();
             page.damaged.extend(found.damaged.into_iter().map(of_state));
-            looked += CHUNK.min(u32::try_from(found.rows.len()).unwrap_or(CHUNK));
-            is_recent = found.rows.iter().all(|version| walk.count(version));
-            if found.rows.len() < CHUNK as usize {
-                is_recent = false;
-            }
+            let count = u32::try_from(found.rows.len()).unwrap_or(CHUNK);
+            looked += count;
+            let are_recent = found.rows.iter().all(|version| walk.count(version));
+            is_recent = are_recent && count == CHUNK;
             before = found.rows.last().map(|version| version.number);
         }
         if walk.writes.iter().any(|writes| *writes > 0) {
             page.states.push(Activity {
                 name: summary.name.clone(),
                 writes: walk.writes,
-                complete: !is_recent,
+                complete: is_readable && !is_recent,
             });
         }
         Ok(looked)

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::L1;
-use crate::harness::{Client, Server, state_path, tfstate};
+use crate::harness::{Client, PATIENCE, Server, state_path, tfstate};
 use crate::inside;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -107,4 +107,19 @@ fn what_came_with_an_older_time_counts_on_its_own_day_and_hides_nothing() {
         told(&ask(&admin, "?days=2")),
         json!([["net", [0, 2], true]])
     );
+}
+
+#[test]
+fn a_count_with_a_damaged_row_is_not_called_whole() {
+    let server = Server::start();
+    let admin = server.admin();
+    write(&admin, "team/net", 1..=3);
+    let database = server.data().join("statekeep.db");
+    let database = rusqlite::Connection::open(database).expect("the database");
+    database.busy_timeout(PATIENCE).expect("a connection");
+    let edit = "UPDATE versions SET serial = serial + 1000 WHERE number = 2";
+    assert_eq!(database.execute(edit, []).expect("it is edited"), 1);
+    let all = ask(&admin, "?days=1");
+    assert_eq!(told(&all), json!([["net", [2], false]]));
+    assert_eq!(all["damaged"].as_array().map(Vec::len), Some(1), "{all}");
 }
