@@ -99,7 +99,7 @@ fn backups_killed(times: u32) {
 
 #[test]
 fn a_backup_that_is_killed_is_a_good_one_or_none() {
-    backups_killed(10);
+    backups_killed(5);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_server_that_is_killed_while_it_makes_one_leaves_nothing_that_stays() {
     let whole = folder.path().join("whole");
     let took = time_of(&["backup", text(&whole), "--data", text(&place)]);
     let mut server = Some(server);
-    for turn in 1..=4 {
+    for turn in [2, 4] {
         let running = server.take().expect("one runs");
         let mut backup = statekeep(&[
             "backup",
@@ -156,10 +156,10 @@ fn a_restore_that_is_killed_has_restored_nothing_or_all_and_can_be_run_again() {
     let first = folder.path().join("first");
     let mut took = time_of(&["restore", text(&file), "--data", text(&first)]);
     let mut killed = 0;
-    for turn in 0..10 {
+    for turn in 0..5 {
         let data = folder.path().join(format!("data-{turn}"));
         let args = ["restore", text(&file), "--data", text(&data)];
-        killed_at(turn, 10, &mut took, |time| {
+        killed_at(turn, 5, &mut took, |time| {
             let _ = std::fs::remove_dir_all(&data);
             let was_through = killed_after(&args, time);
             assert!(data.join("statekeep.db").exists() || !was_through);
@@ -174,7 +174,7 @@ fn a_restore_that_is_killed_has_restored_nothing_or_all_and_can_be_run_again() {
         assert_eq!(admin.versions("team/large").len(), 20, "turn {turn}");
         assert!(!names(&data).iter().any(|name| name.contains("restore")));
     }
-    assert!(killed > 2, "only {killed} were killed early");
+    assert!(killed > 0, "only {killed} were killed early");
 }
 
 /// What a restore leaves in a directory when it is cut off: before its files are moved, and before

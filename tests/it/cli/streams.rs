@@ -201,14 +201,17 @@ fn the_first_rows_are_printed_before_more_are_asked_for_and_none_are_kept() {
         ),
         (&["key", "list"], "keys", "after", key),
     ];
-    for (args, name, cursor, row) in lists {
-        let text = listed(&list(name, cursor, row), args);
+    for (args, name, cursor, row) in &lists {
+        let text = listed(&list(name, cursor, *row), args);
         assert_eq!(text.lines().count() as u64, ROWS + 1, "{args:?}");
-        let json = [args, &["--format", "json"]].concat();
-        let text = listed(&list(name, cursor, row), &json);
+    }
+    // One document of all pages: with a cursor that is a name, and with one that is a number.
+    for (args, name, cursor, row) in &lists[..2] {
+        let json = [*args, &["--format", "json"]].concat();
+        let text = listed(&list(name, cursor, *row), &json);
         let whole: Value = serde_json::from_str(&text).expect("one document");
         assert_eq!(
-            whole[name].as_array().map(Vec::len),
+            whole[*name].as_array().map(Vec::len),
             usize::try_from(ROWS).ok(),
             "{json:?}"
         );

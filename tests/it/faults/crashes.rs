@@ -37,7 +37,7 @@ fn cycles(count: u64) {
 
 #[test]
 fn no_acknowledged_write_is_lost_when_the_server_is_killed() {
-    cycles(length("CRASHES_SHORT", 30));
+    cycles(length("CRASHES_SHORT", 12));
 }
 
 #[test]

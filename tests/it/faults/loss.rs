@@ -477,7 +477,7 @@ fn cycles(count: u64) {
 
 #[test]
 fn kills_clean_ends_and_commands_are_never_taken_for_a_loss() {
-    cycles(length("ENDS_SHORT", 24));
+    cycles(length("ENDS_SHORT", 12));
 }
 
 #[test]

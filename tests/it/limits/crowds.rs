@@ -50,7 +50,7 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         let misses =
             || Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "miss")]);
         let (before, misses_before) = (read_from_files(server.pid()), misses());
-        let mut wires: Vec<Wire> = (0..24).map(|_| Wire::to(&server)).collect();
+        let mut wires: Vec<Wire> = (0..8).map(|_| Wire::to(&server)).collect();
         for wire in &mut wires {
             wire.send(head("GET", &state_path("team/net"), &writer, &[]));
         }

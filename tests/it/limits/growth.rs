@@ -34,9 +34,9 @@ const LITTLE: Much = Much {
     locks: 4,
 };
 const GROWN: Much = Much {
-    states: 300,
-    versions: 600,
-    locks: 600,
+    states: 200,
+    versions: 400,
+    locks: 400,
 };
 
 /// A data directory with so much.

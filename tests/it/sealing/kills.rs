@@ -44,9 +44,7 @@ fn kill_at(after: u64) {
 
 #[test]
 fn a_kill_in_the_middle_loses_nothing() {
-    for after in [0, 7] {
-        kill_at(after);
-    }
+    kill_at(3);
 }
 
 #[test]

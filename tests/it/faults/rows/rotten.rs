@@ -121,7 +121,7 @@ fn flips(tries: u64) {
 
 #[test]
 fn a_rotten_bit_is_never_told_as_the_truth() {
-    flips(length("FLIPS_SHORT", 40));
+    flips(length("FLIPS_SHORT", 24));
 }
 
 #[test]
