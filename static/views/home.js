@@ -137,6 +137,7 @@ const ADVICE = {
 
 const PROBLEM_LINKS = {
   keys_end_soon: ["Look at the keys", href("/keys")],
+  bound_keys_shut_out: ["Look at the keys", href("/keys")],
   hooks_failing: ["Look at the webhooks", href("/hooks")],
   damaged_versions: ["Look at the log", href("/events", { kind: "version.damaged" })],
   damaged_rows: ["Look at the log", href("/events", { kind: "row.damaged" })],

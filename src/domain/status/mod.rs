@@ -26,7 +26,7 @@ use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::sealing::SealStatus;
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
-    damage, damage_met, fault_problem, forgotten_key, keys_end_soon,
+    bound_keys_shut_out, damage, damage_met, fault_problem, forgotten_key, keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
@@ -404,16 +404,27 @@ impl<'a> Status<'a> {
         (status, problems)
     }
 
-    /// Whether keys end soon; a look at them shows whether the database can be read.
-    async fn look_at_keys(&self) -> Result<Option<HealthProblem>, HealthProblem> {
+    /// Whether keys end soon, or cannot be used; asking shows whether the database can be read.
+    async fn look_at_keys(&self) -> Result<Vec<HealthProblem>, HealthProblem> {
         let now = self.engine.time_for_ends();
         let store = &self.engine.store;
+        let asks_clients = self.asks_clients();
         let count = move |view: &View<'_>| {
             view.has_keys()?;
-            view.keys_that_end(now, now + SOON)
+            let ending = view.keys_that_end(now, now + SOON)?;
+            let shut_out = if asks_clients {
+                0
+            } else {
+                view.bound_keys(now)?
+            };
+            Ok((ending, shut_out))
         };
-        let ending = store.read_inline(count).await;
-        ending.map(keys_end_soon).map_err(|error| {
+        let counted = store.read_inline(count).await;
+        let problems = counted.map(|(ending, shut_out)| {
+            let problems = [keys_end_soon(ending), bound_keys_shut_out(shut_out)];
+            problems.into_iter().flatten().collect()
+        });
+        problems.map_err(|error| {
             tracing::error!(%error, "the database cannot be read");
             HealthProblem {
                 code: "store_unreadable",

@@ -137,6 +137,18 @@ pub(super) fn keys_end_soon(count: u64) -> Option<HealthProblem> {
     })
 }
 
+/// Keys that nobody can use. It names none.
+pub(super) fn bound_keys_shut_out(count: u64) -> Option<HealthProblem> {
+    let are = if count == 1 { "key is" } else { "keys are" };
+    (count > 0).then(|| HealthProblem {
+        code: "bound_keys_shut_out",
+        detail: format!(
+            "{count} {are} bound to client certificates, and this server asks for none, so every \
+                use of them is refused; start it with --tls-client-ca, or revoke them"
+        ),
+    })
+}
+
 /// Who can read the file can do everything, and no act shows who it was.
 pub(super) fn forgotten_key(is_left: bool) -> Option<HealthProblem> {
     is_left.then(|| HealthProblem {

@@ -134,6 +134,13 @@ impl View<'_> {
         })
     }
 
+    /// How many keys that live at a moment are bound to client certificates.
+    pub fn bound_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM keys WHERE client_sans IS NOT NULL AND revoked_at IS NULL \
+            AND (expires_at IS NULL OR expires_at > ?1)";
+        self.only(sql, params![now.millis()], |row| rows::unsigned(row, 0))
+    }
+
     /// Whether there has ever been a key. The event log is asked too: where keys are lost, nobody
     /// gets a first one.
     pub fn has_keys(&self) -> Result<bool, StoreError> {

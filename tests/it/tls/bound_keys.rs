@@ -1,9 +1,13 @@
 //! Keys that are bound to client certificates: neither they nor their tokens are taken without one,
 //! over HTTP/1.1 and HTTP/2, and nobody makes a key that is less bound than their own.
 
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, HandshakeKind};
 use serde_json::{Value, json};
 
-use super::authority::{Pair, Site};
+use super::authority::{Authority, Pair, Site};
 use super::{client_config_with, http2};
 use crate::harness::{Client, Server, Setup, eventually, state_path, statekeep, tfstate};
 
@@ -318,4 +322,86 @@ fn a_key_that_is_not_bound_needs_no_certificate() {
     showing(&key, &site, "any.example")
         .get("/api/whoami")
         .expect_status(200);
+}
+
+/// Asks who the caller is over a connection of its own; how the handshake went, and the status.
+fn asked_over(
+    server: &Server,
+    config: &Arc<ClientConfig>,
+    key: &Client,
+) -> std::io::Result<(Option<HandshakeKind>, String)> {
+    let mut stream = super::connect(server, config);
+    let request = format!(
+        "GET /api/whoami HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+            Connection: close\r\n\r\n",
+        key.secret()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let status = text(&answer).lines().next().unwrap_or_default().to_owned();
+    Ok((stream.conn.handshake_kind(), status))
+}
+
+#[test]
+fn a_session_that_is_resumed_has_the_certificate_it_began_with_until_its_authority_goes() {
+    let site = Site::new();
+    let server = asking(&site).start();
+    let key = server.make_key(&bound(&["ci.example"]));
+    let fits = client_config_with(
+        &site.authority,
+        &[b"http/1.1"],
+        Some(&pair(&site, "ci.example")),
+    );
+    let other = client_config_with(
+        &site.authority,
+        &[b"http/1.1"],
+        Some(&pair(&site, "x.example")),
+    );
+    let ask = |config| asked_over(&server, config, &key).expect("an answer");
+    for (config, status) in [
+        (&fits, "HTTP/1.1 200 OK"),
+        (&other, "HTTP/1.1 401 Unauthorized"),
+    ] {
+        let first = (Some(HandshakeKind::Full), status.to_owned());
+        assert_eq!(ask(config), first);
+        let again = (Some(HandshakeKind::Resumed), status.to_owned());
+        assert_eq!(ask(config), again);
+    }
+
+    site.write("ca.pem", &Authority::new().pem());
+    server.signal("HUP");
+    eventually(
+        "the session is not resumed, and its certificate is no good",
+        || asked_over(&server, &fits, &key).is_err(),
+    );
+}
+
+#[test]
+fn keys_that_no_certificate_can_open_are_a_problem() {
+    let site = Site::new();
+    let data = site.path("data");
+    let problems = |server: &Server| {
+        let ready = server.anonymous().get("/readyz").expect_status(200).json();
+        assert_eq!(ready["status"], "ready");
+        let problems = ready["problems"].as_array().expect("problems").clone();
+        let is_it = |problem: &Value| problem["code"] == "bound_keys_shut_out";
+        problems.into_iter().find(is_it)
+    };
+    let server = asking(&site).data(&data).start();
+    let key = server.make_key(&bound(&["ci.example"]));
+    assert_eq!(problems(&server), None);
+    assert!(server.stop().success());
+
+    let server = site.setup().data(&data).start();
+    let told = problems(&server).expect("it is told");
+    let detail = told["detail"].as_str().expect("a text");
+    assert!(
+        detail.starts_with("1 key is bound to client certificates"),
+        "{detail}"
+    );
+    let admin = server.admin();
+    let path = format!("/api/keys/{}", key.key_id);
+    admin.send("DELETE", &path, "").expect_status(200);
+    assert_eq!(problems(&server), None, "it is revoked");
 }
