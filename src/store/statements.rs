@@ -237,7 +237,7 @@ mod debug {
                 || step.contains("TEMP B-TREE")
                 || step.contains("AUTOMATIC")
         };
-        // Hardly a plan is bad, so it is the cheaper question, and each start asks it of each statement.
+        // Hardly a plan is bad, so each start is sooner through if this is asked last.
         let bad = steps.into_iter().find(is_bad)?;
         let is_known = EXCEPTIONS.iter().any(|(known, _)| sql.contains(known));
         (!is_known).then_some(bad)

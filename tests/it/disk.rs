@@ -246,7 +246,7 @@ pub fn sql(database: &Path, statements: &str) -> Option<()> {
 pub fn noise(seed: u64, length: usize) -> String {
     let mut word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
-    // Eight characters at once, from `0` to `o`: tests make megabytes of them, without optimisation.
+    // Eight characters at once, from `0` to `o`: tests make megabytes, without optimisation.
     while bytes.len() < length {
         word ^= word << 13;
         word ^= word >> 7;

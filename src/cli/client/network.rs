@@ -62,17 +62,29 @@ pub(in crate::cli) fn refuse_open_way(url: &str, is_meant: bool) -> Result<(), C
 
 /// Whether an address is another machine's and without TLS.
 pub(in crate::cli) fn is_open_way(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
+}
+
+/// Whether an address is this machine's own.
+fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = bare
-        .parse::<IpAddr>()
+    bare.parse::<IpAddr>()
         .map_or(bare == "localhost" || bare.ends_with(".localhost"), |ip| {
             ip.to_canonical().is_loopback()
-        });
-    url.scheme() == "http" && !is_loopback
+        })
+}
+
+/// A client asks this machine without the proxy that the environment names: that would be another
+/// machine, and would read what is sent without TLS. Terraform and OpenTofu do the same.
+pub(in crate::cli) fn past_proxy(
+    builder: reqwest::ClientBuilder,
+    url: &str,
+) -> reqwest::ClientBuilder {
+    if Url::parse(url).is_ok_and(|url| is_loopback(&url)) {
+        return builder.no_proxy();
+    }
+    builder
 }
 
 /// A client for servers elsewhere, which gives up one that says nothing for a minute.
@@ -95,7 +107,7 @@ fn builder(url: &str) -> Result<reqwest::ClientBuilder, CliError> {
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
-    let builder = builder
+    let builder = past_proxy(builder, url)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
         .tcp_keepalive_retries(PROBES);
@@ -136,12 +148,34 @@ fn has_certificate(path: &Path) -> std::io::Result<()> {
 pub(in crate::cli) fn on_the_way(error: &reqwest::Error) -> String {
     let why = innermost(error);
     let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
-    let hint = hint(&why, is_plain);
+    let proxy = error.url().and_then(proxy_of_environment);
+    let hint = match (hint(&why, is_plain), proxy) {
+        ("", Some(variable)) => {
+            format!("{variable} names a proxy: should NO_PROXY have this host?")
+        }
+        (hint, _) => hint.to_owned(),
+    };
     if hint.is_empty() {
         why
     } else {
         format!("{why}; {hint}")
     }
+}
+
+/// The variable that names a proxy for such an address, if there is one. `NO_PROXY` may say that
+/// the proxy is not for this host, so it is a hint alone.
+fn proxy_of_environment(url: &Url) -> Option<&'static str> {
+    let for_scheme: &[&str] = if url.scheme() == "http" {
+        &["http_proxy", "HTTP_PROXY"]
+    } else {
+        &["https_proxy", "HTTPS_PROXY"]
+    };
+    let variables = for_scheme.iter().chain(&["all_proxy", "ALL_PROXY"]);
+    let is_set = |variable: &&&str| std::env::var_os(variable).is_some_and(|it| !it.is_empty());
+    variables
+        .copied()
+        .find(|it| is_set(&it))
+        .filter(|_| !is_loopback(url))
 }
 
 fn hint(why: &str, is_plain: bool) -> &'static str {

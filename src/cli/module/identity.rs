@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::cli::client::network::on_the_way;
+use crate::cli::client::network::{on_the_way, past_proxy};
 use crate::cli::client::trust::show_certificate;
 use crate::cli::module::address::StateAddress;
 use crate::cli::output;
@@ -94,6 +94,7 @@ fn client(address: &str) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ANSWER_TIMEOUT);
+    let builder = past_proxy(builder, address);
     if address.starts_with("https://") {
         show_certificate(builder.tls_danger_accept_invalid_certs(true))?
     } else {

@@ -425,3 +425,33 @@ fn hand_on(
     client.conn.send_close_notify();
     client.flush()
 }
+
+#[test]
+fn this_machine_is_asked_past_the_proxy_that_the_environment_names() {
+    let remote = Remote::new();
+    let file = remote.key_file(&remote.server.admin().secret());
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("a mode");
+    let name = format!("http://{}", proxy.local_addr().expect("bound"));
+    let whoami = |url: &str, proxy: &str| {
+        let mut command = statekeep(&["whoami", "--url", url, "--insecure-http", "--key-file"]);
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+            command.env(variable, proxy);
+        }
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        command.arg(&file).output().expect("it runs")
+    };
+    let port = remote.server.address().rsplit(':').next().expect("a port");
+    for host in ["127.0.0.1", "localhost"] {
+        let output = whoami(&format!("http://{host}:{port}"), &name);
+        assert!(output.status.success(), "{host}: {}", stderr(&output));
+        assert!(proxy.accept().is_err(), "the proxy was asked for {host}");
+    }
+    // Any other is asked through it, and a failure says that it was.
+    let output = whoami("http://state.invalid", "http://127.0.0.1:1");
+    let said = stderr(&output);
+    assert!(
+        !output.status.success() && said.contains("http_proxy names a proxy"),
+        "{said}"
+    );
+}
