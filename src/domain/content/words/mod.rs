@@ -8,3 +8,4 @@
 mod follow;
 pub mod index;
 mod plan;
+mod same;
