@@ -27,6 +27,7 @@ pub struct Totals {
 
 /// The differences between two states.
 pub struct Diff<'a> {
+    // Without the resources that are alike in both.
     pub(super) before: StateTree<'a>,
     pub(super) after: StateTree<'a>,
     pub(super) changes: Vec<Change>,
@@ -38,7 +39,7 @@ pub struct Diff<'a> {
 ///
 /// Where one of them cannot be read as a state of format 1 to 4.
 pub fn compare<'a>(before: &'a [u8], after: &'a [u8]) -> Result<Diff<'a>, NotComparable> {
-    let (before, after) = (StateTree::parse(before)?, StateTree::parse(after)?);
+    let (before, after) = StateTree::parse_both(before, after)?;
     let changes = changes(&before, &after);
     Ok(Diff {
         before,
@@ -124,10 +125,7 @@ fn only_in<'d, 'a>(
 
 /// Whether a state lacks resource instances that another one had; `None` if that cannot be told.
 pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
-    let (before, after) = (
-        StateTree::parse(before).ok()?,
-        StateTree::parse(after).ok()?,
-    );
+    let (before, after) = StateTree::parse_both(before, after).ok()?;
     let mut there = after
         .instances
         .iter()

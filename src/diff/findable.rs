@@ -44,11 +44,26 @@ const TAGS: &[&str] = &[
 ///
 /// Where the state cannot be read as one of format 1 to 4.
 pub fn findables(bytes: &[u8]) -> Result<Vec<Findable>, NotComparable> {
-    let tree = StateTree::parse(bytes)?;
+    StateTree::parse(bytes).map(|tree| findables_in(&tree))
+}
+
+/// Whether two states can be found by the same, as far as that can be told from the resources that
+/// are not written alike in both; these are few where little has changed.
+pub fn has_same_findables(before: &[u8], after: &[u8]) -> bool {
+    let Ok((before, after)) = StateTree::parse_both(before, after) else {
+        return false;
+    };
+    // What is deposed belongs to an instance that may have been left out.
+    let mut instances = before.instances.iter().chain(&after.instances);
+    instances.all(|instance| instance.current.is_some())
+        && findables_in(&before) == findables_in(&after)
+}
+
+fn findables_in(tree: &StateTree<'_>) -> Vec<Findable> {
     let mut found: Vec<Findable> = tree.instances.iter().map(of_instance).collect();
     let outputs = tree.outputs.iter();
     found.extend(outputs.map(|(name, output)| of_output(&name.0, output)));
-    Ok(found)
+    found
 }
 
 fn of_instance(instance: &Instance<'_>) -> Findable {
@@ -382,5 +397,44 @@ mod tests {
             .map(|one| (one.address.as_str(), one.texts.len()));
         let found: Vec<_> = found.collect();
         assert_eq!(found, [("db_password", 0), ("open", 1), ("sealed", 0)]);
+    }
+
+    #[test]
+    fn what_is_found_by_the_same_is_told_from_what_is_not() {
+        let state = |x: &str, instance: &serde_json::Value, outputs: &serde_json::Value| {
+            let resource = |name: &str, instance: &serde_json::Value| {
+                let instances = [instance];
+                json!({"mode": "managed", "type": "t", "name": name, "instances": instances})
+            };
+            let same = json!({"attributes": {"id": "same"}});
+            let resources = [
+                resource("a", &same),
+                resource(x, instance),
+                resource("z", &same),
+            ];
+            json!({"version": 4, "resources": resources, "outputs": outputs}).to_string()
+        };
+        let instance = |number: u8, id: &str| json!({"attributes": {"n": number, "id": id}});
+        let before = state("x", &instance(1, "i-1"), &json!({}));
+        let is_same = |after: String| has_same_findables(before.as_bytes(), after.as_bytes());
+        assert!(is_same(before.clone()));
+        assert!(is_same(state("x", &instance(2, "i-1"), &json!({}))));
+        assert!(!is_same(state("x", &instance(1, "i-2"), &json!({}))));
+        assert!(!is_same(state("y", &instance(1, "i-1"), &json!({}))));
+        let output = json!({"o": {"value": 1}});
+        assert!(!is_same(state("x", &instance(1, "i-1"), &output)));
+        let mut hidden = instance(1, "i-1");
+        hidden["sensitive_attributes"] = json!([[{"type": "get_attr", "value": "id"}]]);
+        assert!(!is_same(state("x", &hidden, &json!({}))));
+        let mut deposed = instance(1, "i-1");
+        deposed["deposed"] = json!("0badcafe");
+        let deposed = state("x", &deposed, &json!({}));
+        assert!(!is_same(deposed.clone()));
+        let later = deposed.replace("\"n\":1", "\"n\":2");
+        assert!(
+            later != deposed && !has_same_findables(deposed.as_bytes(), later.as_bytes()),
+            "it may belong to an instance that was left out"
+        );
+        assert!(!is_same("{".to_owned()), "in doubt it is not the same");
     }
 }

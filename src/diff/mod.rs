@@ -44,7 +44,7 @@ mod tests;
 
 pub use address::{Index, ResourceAddress};
 pub use comparison::{Diff, NOTHING, Totals, compare, drops_resources};
-pub use findable::findables;
+pub use findable::{findables, has_same_findables};
 pub use neighbours::MAX_NEIGHBOURS;
 pub use not_comparable::NotComparable;
 pub use outputs::{OpenOutput, OutputsPlace, ShownOutput};

@@ -337,6 +337,45 @@ fn what_is_found_follows_the_current_version() {
 }
 
 #[test]
+fn a_version_that_changes_no_name_is_found_as_the_current_one_and_a_new_secret_is_not() {
+    let server = Server::start();
+    let admin = server.admin();
+    let write = |name: &str, serial: u64, marks: &Value| {
+        let attributes = json!({"id": "i-steady", "count": serial, "bucket": "pail"});
+        let state = state(serial, "web", &attributes, marks);
+        admin.write(name, state, None).expect_status(200);
+    };
+    let version_of = |word: &str| {
+        indexed(&server);
+        let answer = search(&admin, &format!("q={word}"));
+        assert_eq!(answer["behind"], 0);
+        answer["found"][0]["version"].as_u64()
+    };
+    for serial in 1..=3 {
+        write("team/net", serial, &json!([]));
+        assert_eq!(version_of("steady"), Some(serial));
+    }
+    write(
+        "team/net",
+        4,
+        &json!([[{"type": "get_attr", "value": "id"}]]),
+    );
+    assert_eq!(version_of("steady"), None, "the id is secret now");
+    assert_eq!(version_of("pail"), Some(4));
+    write("team/net", 5, &json!([]));
+    assert_eq!(version_of("steady"), Some(5));
+    // It has another name, and the rest is as it was.
+    let to = json!({"workspace": "team", "buildingBlock": "place"});
+    admin
+        .post_json(&format!("{}/move", state_path("team/net")), &to)
+        .expect_status(200);
+    write("team/place", 6, &json!([]));
+    assert_eq!(version_of("steady"), Some(6));
+    assert_eq!(found(&admin, "q=team/place&kind=state").len(), 1);
+    assert!(found(&admin, "q=team/net&kind=state").is_empty());
+}
+
+#[test]
 fn a_state_that_cannot_be_looked_into_is_found_by_its_name_alone() {
     let server = Server::start();
     let admin = server.admin();

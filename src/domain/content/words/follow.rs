@@ -40,6 +40,8 @@ struct Wanted {
     live: Option<(StateName, Version)>,
     /// The workspace under which the index has something of the state.
     held_in: Option<String>,
+    /// The version that it has all of.
+    has: Option<u64>,
 }
 
 /// Changes that wait to be written.
@@ -47,6 +49,8 @@ struct Wanted {
 struct WordsBatch {
     changes: Vec<WordsChange>,
     rows: usize,
+    /// The states of which the index has all after this.
+    made: Vec<(StateId, StateName)>,
 }
 
 impl WordsBatch {
@@ -185,18 +189,24 @@ impl Content {
             self.empty(&pending, other, Then::Emptied, gathered).await?;
             held = false;
         }
-        let had = if held {
-            self.entries(state).await?
-        } else {
+        let of = (state, &name, &version);
+        let steps = if held && self.has_the_same(of, wanted.has).await? {
             Vec::new()
+        } else {
+            let had = if held {
+                self.entries(state).await?
+            } else {
+                Vec::new()
+            };
+            self.steps_to(of, had).await?
         };
-        let steps = self.steps_to((state, &name, &version), had).await?;
         let change = WordsChange {
             pending,
             workspace,
             steps,
             then: Then::Has(version.number),
         };
+        gathered.made.push((state, name));
         self.gather(change, gathered).await
     }
 
@@ -232,6 +242,11 @@ impl Content {
         }
     }
 
+    /// The largest state that is found by more than its name, in bytes.
+    pub(super) fn most_indexed(&self) -> u64 {
+        self.engine.limits.max_in_flight / PART_FOR_INDEXING
+    }
+
     /// The steps from what the index has to what can be found in a version. Of a version that
     /// cannot be looked into, only the state's name can be found.
     async fn steps_to(
@@ -240,8 +255,7 @@ impl Content {
         had: Vec<Findable>,
     ) -> Result<Vec<WordsStep>, Error> {
         let own = Findable::of_state(name);
-        let most = self.engine.limits.max_in_flight / PART_FOR_INDEXING;
-        if version.head.encrypted || version.size > most {
+        if version.head.encrypted || version.size > self.most_indexed() {
             return Ok(steps(had, vec![own]));
         }
         let held: usize = had.iter().map(Findable::size).sum();
@@ -299,7 +313,11 @@ impl Content {
 
     /// Writes what was gathered. Says whether all of it was still to be done.
     async fn write_words(&self, gathered: &mut WordsBatch) -> Result<bool, Error> {
-        let WordsBatch { changes, rows } = std::mem::take(gathered);
+        let WordsBatch {
+            changes,
+            rows,
+            made,
+        } = std::mem::take(gathered);
         if changes.is_empty() {
             return Ok(true);
         }
@@ -318,16 +336,20 @@ impl Content {
             }
             Ok(all)
         };
-        Ok(self
+        let all = self
             .engine
             .store
             .write(Touches::NoState, rows * ROW, write)
-            .await?)
+            .await?;
+        if all {
+            self.words.note_made(made);
+        }
+        Ok(all)
     }
 }
 
 fn wanted(view: &View<'_>, state: StateId) -> Result<Wanted, StoreError> {
-    let held_in = view.indexed_state(state)?.map(|(workspace, _)| workspace);
+    let (held_in, has) = view.indexed_state(state)?.unzip();
     let live = match view.name_of(state)? {
         Some(name) => {
             let lookup = view.lookup(&name)?;
@@ -335,5 +357,9 @@ fn wanted(view: &View<'_>, state: StateId) -> Result<Wanted, StoreError> {
         }
         None => None,
     };
-    Ok(Wanted { live, held_in })
+    Ok(Wanted {
+        live,
+        held_in,
+        has: has.flatten(),
+    })
 }
