@@ -320,19 +320,15 @@ fn what_is_kept_gives_way_to_a_body_and_to_a_read_that_need_the_room() {
             .expect_status(200);
     }
     let fill = || {
-        // Compaction takes memory for a moment.
+        // What the server does by itself takes memory for a moment, and what is kept gives way.
         inside::compacted(server.data());
-        for number in 1..=7 {
-            has_room(|| writer.read(&name(number)));
-        }
-        eventually("only what is kept is reserved", || {
-            in_flight(&monitor) == cached(&monitor)
+        eventually("it is all kept, and only that is reserved", || {
+            for number in 1..=7 {
+                has_room(|| writer.read(&name(number)));
+            }
+            let kept = cached(&monitor);
+            kept > 3 << 20 && in_flight(&monitor) == kept
         });
-        assert!(
-            cached(&monitor) > 3 << 20,
-            "{} bytes are kept",
-            cached(&monitor)
-        );
     };
     fill();
     has_room(|| writer.write("team/new", &nearly_all, None));
