@@ -4,6 +4,7 @@
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -245,16 +246,24 @@ pub fn sql(database: &Path, statements: &str) -> Option<()> {
 /// Text that does not compress well, so that it takes room on the disk; the same for the same seed.
 pub fn noise(seed: u64, length: usize) -> String {
     let mut word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    // Eight characters at once, from `0` to `o`: tests make megabytes, without optimisation.
-    while bytes.len() < length {
+    let mut text = String::with_capacity(length + 10);
+    // Two characters at once: tests make megabytes, without optimisation.
+    while text.len() < length {
         word ^= word << 13;
         word ^= word >> 7;
         word ^= word << 17;
-        let characters = (word & 0x3f3f_3f3f_3f3f_3f3f) + 0x3030_3030_3030_3030;
-        bytes.extend_from_slice(&characters.to_le_bytes());
+        for shift in [4, 16, 28, 40, 52] {
+            let at = usize::try_from((word >> shift) & 0xfff).expect("twelve bits") * 2;
+            text.push_str(&PAIRS[at..at + 2]);
+        }
     }
-    bytes.truncate(length);
-    let text = String::from_utf8(bytes).expect("ASCII");
-    text.replace('\\', "-")
+    text.truncate(length);
+    text
 }
+
+/// Each two of the 64 characters of [`noise`].
+static PAIRS: LazyLock<String> = LazyLock::new(|| {
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let with_each = |first| alphabet.chars().flat_map(move |second| [first, second]);
+    alphabet.chars().flat_map(with_each).collect()
+});
