@@ -108,8 +108,9 @@ impl<'a> Upkeep<'a> {
         );
     }
 
-    /// Brings the break-glass folder, the file of events and the receiver of syslog up to date, and notes the time when the
-    /// server leaves, so that the next start knows it whatever its clock says.
+    /// Brings the break-glass folder, the file of events and the receiver of syslog up to date, and
+    /// notes the time when the server leaves, so that the next start knows it whatever its clock
+    /// says.
     pub async fn end(&self) {
         self.mirror.catch_up().await;
         self.events.flush().await;

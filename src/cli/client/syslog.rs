@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::json;
@@ -124,7 +123,7 @@ impl SyslogReceiver {
 
 /// TLS 1.2 and 1.3 with this machine's trust, and no certificate of ours.
 fn config() -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.and_then(|builder| builder.with_platform_verifier());

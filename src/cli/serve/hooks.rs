@@ -22,7 +22,12 @@ pub(super) struct HookArgs {
     hook_ca_file: Option<PathBuf>,
     /// A receiver of syslog that gets the signed head of the event log each minute: tcp://HOST:PORT
     /// or tls://HOST:PORT
-    #[arg(long, env = "STATEKEEP_SYSLOG", value_name = "URL", value_parser = SyslogReceiver::from_str)]
+    #[arg(
+        long,
+        env = "STATEKEEP_SYSLOG",
+        value_name = "URL",
+        value_parser = SyslogReceiver::from_str
+    )]
     syslog: Option<SyslogReceiver>,
 }
 
