@@ -2,7 +2,7 @@
 //! it was told to, gives memory back, compacts versions, erases what was purged, verifies what it
 //! holds, makes backups, and tells webhooks.
 
-mod start;
+pub mod start;
 
 use std::time::Duration;
 
