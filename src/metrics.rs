@@ -103,6 +103,8 @@ pub struct Gauges {
     pub drill_failed: Option<u64>,
     /// For how many seconds the break-glass folder is behind; 0 when it is not.
     pub mirror_behind: Option<u64>,
+    /// For how many seconds the receiver of syslog lacks heads; none without one.
+    pub syslog_behind: Option<u64>,
     /// For how many whole days the certificate is good; none for plain HTTP.
     pub tls_days_left: Option<u64>,
     /// 1 when the certificate on the disk was no good when it was last read, else 0.
@@ -118,7 +120,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 24] = [
+const GAUGES: [Gauge; 25] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -198,6 +200,11 @@ const GAUGES: [Gauge; 24] = [
         "mirror_behind_seconds",
         "How long the folder of --mirror-dir is behind; 0 when it is not, absent without one.",
         |now| now.mirror_behind,
+    ),
+    (
+        "syslog_behind_seconds",
+        "How long the receiver of --syslog lacks the newest head; absent without one.",
+        |now| now.syslog_behind,
     ),
     (
         "hooks_failing",

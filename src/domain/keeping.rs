@@ -1,11 +1,12 @@
 //! What is remembered of the work that keeps the data well: verifications, pruning, backups, the
-//! break-glass folder, the file of events and webhooks.
+//! break-glass folder, the file of events, the receiver of syslog and webhooks.
 
 use std::sync::Arc;
 
 use crate::domain::backups::BackupState;
 use crate::domain::engine::Engine;
 use crate::domain::events::file::EventFileState;
+use crate::domain::events::syslog::SyslogState;
 use crate::domain::hooks::state::HookState;
 use crate::domain::integrity::verifications::Verifications;
 use crate::domain::mirror::MirrorState;
@@ -18,6 +19,7 @@ pub(super) struct Keeping {
     pub(super) backups: BackupState,
     pub(super) mirror: MirrorState,
     pub(super) event_file: EventFileState,
+    pub(super) syslog: SyslogState,
     pub(super) hooks: Arc<HookState>,
 }
 
@@ -29,6 +31,7 @@ impl Keeping {
             backups: BackupState::new(engine),
             mirror: MirrorState::default(),
             event_file: EventFileState::default(),
+            syslog: SyslogState::default(),
             hooks: Arc::default(),
         }
     }

@@ -39,6 +39,7 @@ use crate::domain::content::{Content, cache::DecodedCache};
 use crate::domain::engine::{Engine, data_dir::DirLock};
 use crate::domain::events::Events;
 use crate::domain::events::buffer::EventBuffer;
+use crate::domain::events::syslog::Syslog;
 use crate::domain::history::{History, transfers::Transfers};
 use crate::domain::hooks::Hooks;
 use crate::domain::integrity::Integrity;
@@ -141,6 +142,11 @@ impl Domain {
     /// The event log.
     pub fn events(&self) -> Events<'_> {
         Events::new(&self.engine, &self.events)
+    }
+
+    /// The receiver of syslog.
+    pub fn syslog(&self) -> Syslog<'_> {
+        Syslog::new(&self.engine, &self.keeping.syslog)
     }
 
     /// Webhooks.

@@ -2,7 +2,7 @@
 //! it was told to, gives memory back, compacts versions, erases what was purged, verifies what it
 //! holds, makes backups, and tells webhooks.
 
-mod start;
+pub mod start;
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::domain::engine::Engine;
 use crate::domain::events::Events;
 use crate::domain::events::bounds::EventBounds;
 use crate::domain::events::file::EventFile;
+use crate::domain::events::syslog::Syslog;
 use crate::domain::hooks::Hooks;
 use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
@@ -57,6 +58,7 @@ pub struct Upkeep<'a> {
     backups: Backups<'a>,
     mirror: Mirror<'a>,
     event_file: EventFile<'a>,
+    syslog: Syslog<'a>,
     hooks: Hooks<'a>,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Upkeep<'a> {
             content: status.content,
             mirror: status.mirror(),
             event_file: status.event_file(),
+            syslog: status.syslog(),
             hooks: status.hooks(),
             events,
             status,
@@ -100,16 +103,19 @@ impl<'a> Upkeep<'a> {
             self.backups.make_by_themselves(),
             self.mirror.follow(),
             self.event_file.follow(),
+            self.syslog.follow(),
             self.hooks.follow()
         );
     }
 
-    /// Brings the break-glass folder and the file of events up to date, and notes the time when the
-    /// server leaves, so that the next start knows it whatever its clock says.
+    /// Brings the break-glass folder, the file of events and the receiver of syslog up to date, and
+    /// notes the time when the server leaves, so that the next start knows it whatever its clock
+    /// says.
     pub async fn end(&self) {
         self.mirror.catch_up().await;
         self.events.flush().await;
         self.event_file.catch_up().await;
+        self.syslog.catch_up().await;
         if let Err(error) = self.retention.note_time().await {
             tracing::warn!(%error, "could not note the time");
         }

@@ -50,7 +50,7 @@ pub use checks::{
 };
 pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
-pub use preview::{StartPreview, preview_start};
+pub use preview::{StartPreview, preview_instance, preview_log, preview_start};
 pub use privacy::{
     NotPrivate, belongs_to_another, give_to_owner_of, refuse_links, replace_file, see_to_directory,
     see_to_file, without_links,
@@ -60,6 +60,7 @@ pub use remains::{Sweeper, SweptPages};
 pub use remembered::OwnedToken;
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
+pub use start::LogEnd;
 pub use start::anchor::ANCHOR_FILE;
 pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;

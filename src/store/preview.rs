@@ -5,10 +5,13 @@
 
 use std::path::Path;
 
+use uuid::Uuid;
+
 use super::connection::wal_path;
 use super::error::OpenError;
 use super::schema::newest_schema;
 use super::start;
+use super::start::LogEnd;
 use super::start::files::DatabaseFiles;
 use crate::model::on_loss::OnLoss;
 
@@ -24,14 +27,33 @@ pub struct StartPreview {
     pub refused: Option<OpenError>,
 }
 
+/// What the event log of a database says of itself, for heads that were noted elsewhere. None if
+/// it cannot be read, or there is none: [`preview_start`] says that.
+pub fn preview_log(database: &Path) -> Option<LogEnd> {
+    let wal = wal_path(database);
+    let files = files(database, &wal);
+    start::log_end(&files, true).ok().flatten()
+}
+
+/// Which data a database is, if it has a chain of events.
+pub fn preview_instance(database: &Path) -> Option<Uuid> {
+    let wal = wal_path(database);
+    let end = start::log_end(&files(database, &wal), false).ok().flatten();
+    end.map(|end| end.instance)
+}
+
+fn files<'p>(database: &'p Path, wal: &'p Path) -> DatabaseFiles<'p> {
+    DatabaseFiles {
+        dir: database.parent().unwrap_or(Path::new(".")),
+        database,
+        wal,
+    }
+}
+
 /// Looks at a database file and what is beside it, as a start does.
 pub fn preview_start(database: &Path) -> StartPreview {
     let wal = wal_path(database);
-    let files = DatabaseFiles {
-        dir: database.parent().unwrap_or(Path::new(".")),
-        database,
-        wal: &wal,
-    };
+    let files = files(database, &wal);
     let bytes = [database, &wal].map(|file| std::fs::metadata(file).map_or(0, |found| found.len()));
     let newest = newest_schema();
     let (schema, refused) = match schema(&files, newest) {

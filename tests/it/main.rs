@@ -46,6 +46,7 @@ mod samples;
 mod scrape;
 mod sealing;
 mod skip;
+mod syslog;
 mod tidy;
 mod tls;
 mod trusts;

@@ -10,6 +10,7 @@ pub(super) mod login_source;
 pub(super) mod names;
 pub(super) mod network;
 pub(super) mod pages;
+pub(super) mod syslog;
 pub(super) mod token;
 pub(super) mod trust;
 pub(super) mod webhook;

@@ -1,13 +1,13 @@
 //! `serve --check`: what a start would do, without a start.
 
-use std::path::Path;
-
 use crate::cli::output::{self, CliError};
-use crate::domain::engine::start_preview;
+use crate::config::Config;
+use crate::domain::upkeep::start;
+use crate::http;
 
 /// Prints what was found, and fails if a start would.
-pub(super) fn run(data: &Path) -> Result<(), CliError> {
-    let found = start_preview::findings_in(data);
+pub(super) fn run(config: &Config) -> Result<(), CliError> {
+    let found = http::block_on(start::preview(&config.data, &config.limits));
     for note in &found.notes {
         output::line(note)?;
     }

@@ -1,10 +1,13 @@
-//! What the server itself asks others with: the key sets of issuers, and receivers of webhooks.
+//! What the server itself asks others with: the key sets of issuers, receivers of
+//! webhooks, and the receiver of syslog.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
 use clap::Args;
 use reqwest::Certificate;
 
+use crate::cli::client::syslog::SyslogReceiver;
 use crate::cli::client::webhook::HookSender;
 use crate::cli::output::{CliError, ShownPath as _};
 use crate::cli::serve::issuers::IssuerArgs;
@@ -17,12 +20,22 @@ pub(super) struct HookArgs {
     /// delivered
     #[arg(long, env = "STATEKEEP_HOOK_CA_FILE", value_name = "FILE")]
     hook_ca_file: Option<PathBuf>,
+    /// A receiver of syslog that gets the signed head of the event log each minute: tcp://HOST:PORT
+    /// or tls://HOST:PORT
+    #[arg(
+        long,
+        env = "STATEKEEP_SYSLOG",
+        value_name = "URL",
+        value_parser = SyslogReceiver::from_str
+    )]
+    syslog: Option<SyslogReceiver>,
 }
 
 /// What asks others.
 pub(super) struct Askers {
     fetcher: Box<dyn FetchKeySet>,
     sender: HookSender,
+    syslog: Option<SyslogReceiver>,
 }
 
 impl Askers {
@@ -32,6 +45,7 @@ impl Askers {
         Ok(Self {
             fetcher: issuers.fetcher()?,
             sender: HookSender::new(authorities("--hook-ca-file", file)?),
+            syslog: hooks.syslog.clone(),
         })
     }
 
@@ -39,6 +53,9 @@ impl Askers {
     pub(super) fn ask_for(self, domain: &Domain) {
         domain.keys().trusts().fetch_key_sets_with(self.fetcher);
         domain.hooks().send_with(Box::new(self.sender));
+        if let Some(receiver) = self.syslog {
+            domain.syslog().send_with(Box::new(receiver));
+        }
     }
 }
 

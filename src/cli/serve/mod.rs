@@ -237,7 +237,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let tls = config.tls.clone().map(Tls::open).transpose();
     let tls = tls.map_err(CliError::because)?;
     if args.check {
-        return check::run(&config.data);
+        return check::run(&config);
     }
     let askers = Askers::of(&args.issuers, &args.hooks)?;
     data_dir::make(&config.data).map_err(CliError::because)?;

@@ -8,6 +8,7 @@ pub mod file;
 pub(in crate::domain) mod noted;
 pub mod reads;
 mod shares;
+pub mod syslog;
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::event_head::EventHead;
 use crate::model::on_loss::OnLoss;
 use crate::model::signed_head::SignedHead;
-use crate::store::{HeadFound, Touches};
+use crate::store::{HeadFound, LogEnd, Touches};
 
 /// A head of the event log that was noted outside of the data directory.
 pub(in crate::domain) struct NotedElsewhere {
@@ -77,6 +77,30 @@ pub enum NotBegun {
     /// What a person has accepted could not be written down.
     #[error(transparent)]
     Failed(#[from] Error),
+}
+
+/// Why a start would be refused by heads that were noted elsewhere, as far as the end of the log
+/// shows it. Nothing is changed, and the database is not opened.
+pub(in crate::domain) fn foreseen(noted: Vec<NotedElsewhere>, end: &LogEnd) -> Option<Unannounced> {
+    let instance = end.instance.to_string();
+    let ours = noted
+        .into_iter()
+        .filter(|noted| noted.head.is_genuine() && noted.head.instance == instance);
+    let missing = ours.filter_map(|noted| {
+        let (number, chain) = (noted.head.number, Digest::parse(&noted.head.hash)?);
+        let noted_at = Timestamp::parse(&noted.head.at)?;
+        let head = EventHead { number, chain };
+        let is_another = number == end.last.number && head != end.last;
+        let is_void = end.loss_accepted_at >= Some(noted_at);
+        let is_missing = (number > end.last.number || is_another) && !is_void;
+        is_missing.then_some(Unannounced {
+            place: noted.place,
+            noted: head,
+            noted_at,
+            last: end.last.number,
+        })
+    });
+    missing.max_by_key(|missing| missing.noted.number)
 }
 
 impl Integrity<'_> {

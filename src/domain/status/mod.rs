@@ -18,6 +18,7 @@ use crate::domain::content::erasure::ErasureReport;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::events::file::EventFile;
+use crate::domain::events::syslog::Syslog;
 use crate::domain::hooks::{Hooks, HooksReport};
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
@@ -26,7 +27,8 @@ use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::sealing::SealStatus;
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
-    bound_keys_shut_out, damage, damage_met, fault_problem, forgotten_key, keys_end_soon,
+    about_syslog, bound_keys_shut_out, damage, damage_met, fault_problem, forgotten_key,
+    keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
@@ -261,6 +263,11 @@ impl<'a> Status<'a> {
         EventFile::new(self.engine, &self.keeping.event_file)
     }
 
+    /// The receiver of syslog.
+    pub(super) fn syslog(&self) -> Syslog<'a> {
+        Syslog::new(self.engine, &self.keeping.syslog)
+    }
+
     /// Webhooks.
     pub(super) const fn hooks(&self) -> Hooks<'a> {
         Hooks::new(self.engine, &self.keeping.hooks)
@@ -315,6 +322,7 @@ impl<'a> Status<'a> {
             backup_failed: failed(|backup| backup.failure.is_some()),
             drill_failed: failed(|backup| backup.drill_failure.is_some()),
             mirror_behind: self.mirror().seconds_behind(),
+            syslog_behind: self.syslog().seconds_behind(),
             tls_days_left: tls.as_ref().map(|tls| tls.days_left),
             hooks_failing: self.hooks().failing(),
             tls_not_exchanged: tls.map(|tls| u64::from(tls.failure.is_some())),
@@ -372,6 +380,7 @@ impl<'a> Status<'a> {
         problems.extend(self.tls_report().iter().flat_map(about_tls));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
         problems.extend(self.event_file().behind_since().map(about_events_file));
+        problems.extend(self.syslog().behind_since().map(about_syslog));
         problems.extend(about_hooks(self.hooks().failing()));
         let erasing = self.content.erasure();
         problems.extend(erasing.as_ref().and_then(about_erasing));

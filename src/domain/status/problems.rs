@@ -179,6 +179,17 @@ pub(super) fn about_events_file(since: Timestamp) -> HealthProblem {
     }
 }
 
+/// What the receiver answered may name it, which is not for anybody.
+pub(super) fn about_syslog(since: Timestamp) -> HealthProblem {
+    HealthProblem {
+        code: "syslog_behind",
+        detail: format!(
+            "the receiver of --syslog has taken no head of the event log since {since}; the log \
+                says why. It is tried again by itself"
+        ),
+    }
+}
+
 /// What nobody is told of by a hook may have to be told in another way. It names no hook.
 pub(super) fn about_hooks(failing: u64) -> Option<HealthProblem> {
     let has = if failing == 1 {

@@ -221,6 +221,53 @@ pub(super) fn schema_of(files: &DatabaseFiles<'_>) -> Result<u32, OpenError> {
     })
 }
 
+/// What the log says of itself, as SQLite would see it with the WAL.
+pub struct LogEnd {
+    /// Which data it is.
+    pub instance: Uuid,
+    /// The last event.
+    pub last: EventHead,
+    /// When a person last accepted that writes are missing, if that was looked for.
+    pub loss_accepted_at: Option<Timestamp>,
+}
+
+/// What the log of a sound database says of itself; none of one from before there was a chain.
+/// All events are looked at only if a loss that was accepted is of interest.
+pub(super) fn log_end(
+    files: &DatabaseFiles<'_>,
+    looks_for_losses: bool,
+) -> Result<Option<LogEnd>, OpenError> {
+    let damaged = || OpenError::Damaged(files.database.to_owned());
+    let found = header::look_at(files.database).map_err(failed(files.database))?;
+    let DatabaseFile::Sound { page_size, .. } = found else {
+        return Err(damaged());
+    };
+    let read = || -> Result<Option<LogEnd>, Unreadable> {
+        let (database, wal) = open(files)?;
+        let mut pages = Pages::new(&database, wal.as_ref(), page_size as usize);
+        scan::scan(wal.as_ref(), &mut pages, None)?;
+        let roots = pages.roots()?;
+        let known = pages.commit(&roots)?.zip(pages.instance(&roots)?);
+        let known = known.filter(|(commit, _)| commit.events.is_begun());
+        let Some((commit, instance)) = known else {
+            return Ok(None);
+        };
+        Ok(Some(LogEnd {
+            instance,
+            last: commit.events,
+            loss_accepted_at: if looks_for_losses {
+                pages.loss_accepted_at(&roots)?
+            } else {
+                None
+            },
+        }))
+    };
+    read().map_err(|error| match error {
+        Unreadable::Damaged(_) => damaged(),
+        Unreadable::Io(error) => failed(files.database)(error),
+    })
+}
+
 /// The database file and its WAL, if there is one.
 fn open(files: &DatabaseFiles<'_>) -> io::Result<(File, Option<File>)> {
     let database = File::open(files.database)?;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
+use crate::model::event::EventKind;
 use crate::model::event_head::EventHead;
 use crate::sqlite_file::page::{BtreePage, PageKind, PageShape, table_children};
 use crate::sqlite_file::record::{SqlRecord, SqlValue};
@@ -26,6 +27,10 @@ const MAX_SCHEMA_PAGES: usize = 1_000;
 
 /// A transaction with more pages than this is looked through page by page.
 const MAX_SHORT: usize = 65_536;
+
+/// Columns of `events`, which stand where they stood in the first schema.
+const KIND: usize = 2;
+const LAST_AT: usize = 12;
 
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +88,7 @@ pub(super) struct Roots {
     /// The page of `commits`; none in data of a version that did not count.
     pub(super) commits: Option<u32>,
     instance: Option<u32>,
+    events: Option<u32>,
     /// Of the table in which migrations are noted.
     migrations: Option<u32>,
     /// The pages of the schema, which say that.
@@ -100,6 +106,7 @@ impl Roots {
         match row.value(1) {
             Some(SqlValue::Text(b"commits")) => self.commits = root,
             Some(SqlValue::Text(b"instance")) => self.instance = root,
+            Some(SqlValue::Text(b"events")) => self.events = root,
             Some(SqlValue::Text(b"refinery_schema_history")) => self.migrations = root,
             _ => {}
         }
@@ -225,6 +232,32 @@ impl<'f> Pages<'f> {
             id.ok_or(Unreadable::Damaged(root))
         };
         rows.first().map(id).transpose()
+    }
+}
+
+impl Pages<'_> {
+    /// When it was last noted that a person accepted that writes are missing. All events are looked
+    /// at.
+    pub(super) fn loss_accepted_at(&self, roots: &Roots) -> Result<Option<Timestamp>, Unreadable> {
+        let (mut left, mut newest) = (Vec::from_iter(roots.events), None);
+        let (mut looked_at, length) = (0, self.database.metadata()?.len());
+        while let Some(number) = left.pop() {
+            looked_at += 1;
+            // More pages than the file and its WAL can have are a circle.
+            if looked_at > length / self.page_size as u64 + self.in_wal.len() as u64 {
+                return Err(Unreadable::Damaged(number));
+            }
+            let bytes = self.page(number)?;
+            let page = TablePage::of(number, &bytes)?;
+            left.extend(page.children);
+            let accepted = |row: &&SqlRecord<'_>| {
+                row.value(KIND) == Some(SqlValue::Text(EventKind::LossAccepted.name().as_bytes()))
+            };
+            let accepted = page.rows.iter().filter(accepted);
+            let at = accepted.filter_map(|row| row.value(LAST_AT)?.integer());
+            newest = newest.max(at.max());
+        }
+        Ok(newest.map(Timestamp::from_millis))
     }
 }
 

@@ -70,12 +70,13 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 23] = [
+const NO_LIMITS: [&str; 24] = [
     "--backup-dir",
     "--data",
     "--events-file",
     "--issuer-ca-file",
     "--hook-ca-file",
+    "--syslog",
     "--mirror-dir",
     "--listen",
     "--base-url",

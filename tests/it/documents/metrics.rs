@@ -82,6 +82,9 @@ fn of_a_busy_server() -> Metrics {
     let setup = setup.flag("--backup-dir", backups.path().to_str().expect("UTF-8"));
     let mirror = tempfile::TempDir::new().expect("a directory");
     let setup = setup.flag("--mirror-dir", mirror.path().to_str().expect("UTF-8"));
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let receiver = receiver.local_addr().expect("an address");
+    let setup = setup.flag("--syslog", &format!("tcp://{receiver}"));
     let site = Site::new();
     let setup = setup.flag("--tls-cert", &site.flag("server.pem"));
     let setup = setup.flag("--tls-key", &site.flag("server.key"));

@@ -78,6 +78,31 @@ impl Site {
         copied(copy, &self.data());
     }
 
+    /// What `serve --check` says of a start with this exit code. It changes nothing.
+    #[track_caller]
+    fn foreseen(&self, code: i32) -> String {
+        let kept = self.dir.path().join("kept");
+        copied(&self.data(), &kept);
+        let output = self
+            .setup()
+            .switch("--check")
+            .command(&self.data())
+            .output();
+        let Output { status, stdout, .. } = output.expect("it runs");
+        let said = String::from_utf8_lossy(&stdout).into_owned();
+        assert_eq!(status.code(), Some(code), "{said}");
+        let mut same = Command::new("diff");
+        let same = same
+            .args(["-r", "-x", "statekeep.sock"])
+            .args([self.data(), kept.clone()]);
+        assert!(
+            same.status().expect("diff runs").success(),
+            "it has changed"
+        );
+        std::fs::remove_dir_all(kept).expect("it is there");
+        said
+    }
+
     /// The words of a start that is refused. One that is not is ended by a signal.
     fn refused(&self) -> String {
         let setup = self.setup().under(&["timeout", "60"]);
@@ -112,9 +137,14 @@ fn an_old_copy_is_refused_by_each_place_that_tells_of_more_until_a_person_accept
         site.write(&server, 2);
         assert!(server.stop().success());
         // The data itself starts.
+        site.foreseen(0);
         assert!(site.setup().start().stop().success());
 
         site.put_back(&copy);
+        let said = site.foreseen(1);
+        for part in ["problem: ", "restored_unannounced", place] {
+            assert!(said.contains(part), "{flag}: {said}");
+        }
         for _ in 0..2 {
             let said = site.refused();
             for part in ["restored_unannounced", place, "--accept-loss"] {
@@ -136,6 +166,7 @@ fn an_old_copy_is_refused_by_each_place_that_tells_of_more_until_a_person_accept
             .expect_status(200);
         // What was noted before is void, however this server ends.
         drop(server);
+        site.foreseen(0);
         let server = site.setup().start();
         assert_eq!(server.admin().events("kind=loss.accepted").len(), 1);
         assert!(server.stop().success());

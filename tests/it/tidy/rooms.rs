@@ -55,7 +55,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 30] = [
+const HOMES: [(&str, &[&str]); 31] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -74,7 +74,11 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("hickory_resolver", &["src/cli/client/names.rs"]),
     ("tar", &["src/cli/", "src/hcl/", "src/domain/backups/"]),
     ("rustls", &["src/cli/", "src/http/"]),
-    ("tokio_rustls", &["src/http/server/secure.rs"]),
+    ("rustls_platform_verifier", &["src/cli/client/syslog.rs"]),
+    (
+        "tokio_rustls",
+        &["src/http/server/secure.rs", "src/cli/client/syslog.rs"],
+    ),
     ("h2", &["src/http/server/http2.rs"]),
     ("http_types", &["src/http/server/http2.rs"]),
     ("rcgen", &["src/cli/tls/", "src/config/certificate.rs"]),

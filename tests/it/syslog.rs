@@ -1,0 +1,235 @@
+//! `serve --syslog`: a receiver gets signed heads of the event log, over TCP and TLS, as RFC 5424
+//! and its framing say. One that is away, or that hangs, is told and holds up nobody.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{PATIENCE, Server, Setup, eventually, statekeep, tfstate};
+use crate::tls::authority::Authority;
+
+const LINEAGE: &str = "00000001-1111-4111-8111-111111111111";
+
+/// What a receiver was sent on each connection.
+type Messages = Receiver<Vec<u8>>;
+
+/// A receiver that takes what it is sent and then closes, as those in use do.
+fn receive(listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> Messages {
+    let (sender, messages) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.expect("a connection");
+            let message = match &tls {
+                None => read(stream),
+                Some(tls) => {
+                    let connection = ServerConnection::new(Arc::clone(tls)).expect("a connection");
+                    read(StreamOwned::new(connection, stream))
+                }
+            };
+            if let Some(message) = message
+                && sender.send(message).is_err()
+            {
+                return;
+            }
+        }
+    });
+    messages
+}
+
+fn read(mut stream: impl Read + Write) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    stream.read_to_end(&mut message).ok()?;
+    Some(message)
+}
+
+fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, port)
+}
+
+fn start(url: &str) -> Server {
+    Setup::new().flag("--syslog", url).start()
+}
+
+/// The head of a message, once its frame and its header were looked at.
+#[track_caller]
+fn head(message: &[u8]) -> (Value, String) {
+    let text = std::str::from_utf8(message).expect("UTF-8");
+    let (length, message) = text.split_once(' ').expect("a length");
+    assert_eq!(length.parse(), Ok(message.len()), "{text}");
+    let (header, rest) = message.split_once(" [").expect("structured data");
+    let fields: Vec<&str> = header.split(' ').collect();
+    let [priority, at, host, app, process, id] = fields[..] else {
+        panic!("{header}");
+    };
+    assert_eq!(
+        [priority, host, app, process, id],
+        ["<109>1", "-", "statekeep", "-", "head"]
+    );
+    let (element, line) = rest.split_once("] ").expect("a text");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    let said = &line["head"];
+    assert_eq!(said["at"], at);
+    let param = |name: &str| format!("{name}=\"{}\"", said[name].to_string().trim_matches('"'));
+    let params = ["instance", "number", "hash", "key", "signature"].map(param);
+    assert_eq!(element, format!("head@32473 {}", params.join(" ")));
+    (said.clone(), line.to_string())
+}
+
+#[track_caller]
+fn next(messages: &Messages) -> (Value, String) {
+    head(&messages.recv_timeout(PATIENCE).expect("a message"))
+}
+
+fn write(server: &Server, serial: u64) {
+    let state = tfstate(LINEAGE, serial);
+    let admin = server.admin();
+    admin.write("team/net", state, None).expect_status(200);
+}
+
+fn problem(server: &Server) -> Option<String> {
+    let ready = server.anonymous().get("/readyz").expect_status(200).json();
+    assert_eq!(ready["status"], "ready");
+    let problems = ready["problems"].as_array().expect("a list");
+    let found = problems
+        .iter()
+        .find(|problem| problem["code"] == "syslog_behind");
+    found.map(|problem| problem["detail"].to_string())
+}
+
+#[test]
+fn a_receiver_gets_the_head_at_the_start_and_the_last_one_at_the_end_and_both_are_genuine() {
+    let (listener, port) = listen();
+    let messages = receive(listener, None);
+    let server = start(&format!("tcp://127.0.0.1:{port}"));
+    let (first, first_line) = next(&messages);
+    write(&server, 1);
+    let shown = server.admin().get("/api/events/head").json();
+    assert_eq!(problem(&server), None);
+    assert!(server.stop().success());
+    let (last, last_line) = next(&messages);
+    assert_eq!(last["key"], shown["signed"]["key"]);
+    assert_eq!(last["instance"], first["instance"]);
+    let number = |head: &Value| head["number"].as_u64();
+    assert!(number(&last) > number(&first), "{first} {last}");
+    assert!(number(&last) >= number(&shown), "{last} {shown}");
+
+    // The texts alone are what `events --check` reads.
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("heads");
+    std::fs::write(&file, format!("{first_line}\n{last_line}\n")).expect("a file");
+    let key = last["key"].as_str().expect("a key");
+    let file = file.to_str().expect("UTF-8");
+    let checked = statekeep(&["events", "--check", file, "--signed-by", key]).output();
+    let checked = checked.expect("it runs");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
+fn a_receiver_behind_tls_is_believed_only_if_the_machine_trusts_it() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = Authority::new();
+    let pair = authority.server(1);
+    let certificate = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("PEM");
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = config
+        .with_single_cert(vec![certificate], key)
+        .expect("a pair");
+    let (listener, port) = listen();
+    let messages = receive(listener, Some(Arc::new(config)));
+    let url = format!("tls://127.0.0.1:{port}");
+
+    let server = start(&url);
+    eventually("it is told", || problem(&server).is_some());
+    assert!(server.log().contains("UnknownIssuer"), "{}", server.log());
+    drop(server);
+    assert!(messages.try_recv().is_err(), "nothing was sent to it");
+
+    let dir = TempDir::new().expect("a directory");
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, authority.pem()).expect("a file");
+    let setup = Setup::new().env("SSL_CERT_FILE", file.to_str().expect("UTF-8"));
+    let server = setup.flag("--syslog", &url).start();
+    next(&messages);
+    assert_eq!(problem(&server), None);
+}
+
+#[test]
+fn a_receiver_that_was_away_gets_the_newest_head_and_nobody_waited_for_it() {
+    let (listener, port) = listen();
+    drop(listener);
+    let server = start(&format!("tcp://127.0.0.1:{port}"));
+    eventually("it is told", || problem(&server).is_some());
+    write(&server, 1);
+    let told = problem(&server).expect("a problem");
+    assert!(!told.contains(&port.to_string()), "{told}");
+    assert!(server.log().contains(&format!("tcp://127.0.0.1:{port}")));
+    let behind = || {
+        let metrics = server.admin().get("/metrics").text().to_owned();
+        !metrics.contains("statekeep_syslog_behind_seconds 0")
+    };
+    eventually("it is measured", behind);
+    let newest = server.admin().get("/api/events/head").json();
+    let messages = receive(
+        TcpListener::bind(("127.0.0.1", port)).expect("the port"),
+        None,
+    );
+    let (head, _) = next(&messages);
+    assert!(head["number"].as_u64() >= newest["number"].as_u64());
+    eventually("it is well again", || problem(&server).is_none());
+}
+
+/// The kernel takes the connection and the bytes. Only that the other side closes shows that they
+/// were read.
+#[test]
+fn a_receiver_that_hangs_is_a_problem_and_holds_up_no_act_and_no_end() {
+    let (listener, port) = listen();
+    let held = std::thread::spawn(move || {
+        let streams = listener.incoming().take(2).collect::<Vec<_>>();
+        (listener, streams)
+    });
+    let server = start(&format!("tcp://127.0.0.1:{port}"));
+    write(&server, 1);
+    eventually("it is told", || problem(&server).is_some());
+    write(&server, 2);
+    assert!(server.log().contains("it took longer than 5 s"));
+    assert!(server.stop().success());
+    drop(held);
+}
+
+#[test]
+fn a_receiver_that_is_none_is_refused() {
+    for bad in ["udp://logs:514", "tcp://logs", "tls://:6514", "logs:601"] {
+        let setup = Setup::new().flag("--syslog", bad);
+        let told = setup.try_start().err().expect("it does not start");
+        assert!(
+            told.contains("tcp://HOST:PORT or tls://HOST:PORT"),
+            "{told}"
+        );
+    }
+}
+
+/// A message that nobody can read as one would be a loss that nobody notices.
+#[test]
+fn a_stream_that_is_closed_at_once_took_nothing() {
+    let (listener, port) = listen();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Unread bytes make the end a reset.
+            let stream: TcpStream = stream.expect("a connection");
+            let mut first = [0; 1];
+            let _ = (&stream).read(&mut first);
+        }
+    });
+    let server = start(&format!("tcp://127.0.0.1:{port}"));
+    eventually("it is told", || problem(&server).is_some());
+}
