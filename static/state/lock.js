@@ -31,8 +31,7 @@ function TurnedAway({ refused: { count, latest } }) {
 function Facts({ held }) {
   const { last_write: write } = held;
   return html`<dl class="facts">
-    <${Fact} name="Taken"><${Time} at=${held.locked_at} relative /><//>
-    <${Fact} name="Since"><${Time} at=${held.locked_at} /><//>
+    <${Fact} name="Taken"><${Time} at=${held.locked_at} relative /> (<${Time} at=${held.locked_at} />)<//>
     <${Fact} name="By key"><b>${held.key.name}</b> from ${held.address}<//>
     <${Sent} lock=${held.lock} />
     <${Fact} name="Last write">${write ? html`version ${write.version}, <${Time} at=${write.at} />` : "nothing yet"}<//>

@@ -168,10 +168,10 @@ function Lock({ state }) {
   const write = lock.last_write
     ? html`last write v${lock.last_write.version} <${Time} at=${lock.last_write.at} relative />`
     : "nothing written under it";
-  const refused = lock.refused?.count ?? 0;
+  const { count, latest } = lock.refused ?? {};
   return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
     what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />`}
-    more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${refused > 0 && ` · ${plural(refused, "refused try", "refused tries")}`}`}
+    more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${latest && ` · ${plural(count, "refused try", "refused tries")}, last by ${latest.key?.name ?? "an unknown key"}`}`}
     action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
 }
 

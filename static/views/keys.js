@@ -21,7 +21,7 @@ function Row({ row, own, rotate, revoke }) {
   return html`<tr class=${live ? "" : "quiet"}>
     <th scope="row">${row.name}${own && html` <span class="tag">yours</span>`}</th>
     <td data-name="Scope">${scope(row)}</td>
-    <td data-name="Permissions"><${Permissions} names=${row.permissions} /></td>
+    <td data-name="Permissions"><${Permissions} names=${row.permissions} />${row.client_sans[0] && html`<p class="hint">with a certificate for ${row.client_sans.join(", ")}</p>`}</td>
     <td data-name="Status"><${Status} status=${row.status} /></td>
     <td data-name="Last used"><${Time} at=${row.last_used_at} relative /></td>
     <td data-name="Ends"><${Time} at=${row.revoked_at ?? row.expires_at} relative otherwise="never" /></td>
@@ -86,19 +86,19 @@ const ENDS = [["30", "in 30 days"], ["90", "in 90 days"], ["365", "in a year"], 
 /** A form that sends the reader's own secret with its one request. */
 function WithSecret({ title, action, request, onClose, done, children }) {
   const [own, setOwn] = useState("");
-  const [{ busy, error, answer }, setState] = useState({ busy: false, error: null, answer: null });
+  const [{ busy, error, answer }, setState] = useState({});
   const submit = async (event) => {
     event.preventDefault();
     if (busy) return;
-    setState({ busy: true, error: null, answer: null });
+    setState({ busy: true });
     try {
       const secret = own.trim();
       setOwn("");
       const [method, path, body] = request();
-      setState({ busy: false, error: null, answer: await send(method, path, { body, secret }) });
+      setState({ answer: await send(method, path, { body, secret }) });
       done();
     } catch (failure) {
-      setState({ busy: false, error: failure, answer: null });
+      setState({ error: failure });
     }
   };
   const name = session.get()?.who.key?.name ?? "your key";

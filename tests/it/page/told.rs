@@ -124,3 +124,31 @@ fn webhooks_need_two_permissions_and_the_missing_one_is_named() {
     assert!(!visitor.is_offered("button", "Create a webhook"));
     visitor.was_quiet();
 }
+
+#[test]
+fn a_key_shows_its_certificates_and_home_says_whom_a_lock_turned_away_last() {
+    let server = Server::start();
+    // Over the network the server would refuse it, since it asks nobody for a certificate.
+    let san = ["--client-san", "*.ci.example"];
+    let scope = ["--workspace", "team", "--role", "writer"];
+    let made = server.cli(&[&["key", "create", "bound"][..], &scope, &san].concat());
+    assert!(made.status.success(), "{made:?}");
+    let holder = server.key("team", "writer");
+    holder.lock(STATE, "held").expect_status(200);
+    let late = json!({"name": "late", "workspace": "team", "role": "writer"});
+    let late = server.make_key(&late);
+    for _ in 0..2 {
+        late.lock(STATE, "other").expect_status(423);
+    }
+    let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
+        return;
+    };
+    visitor.open("/#/keys");
+    visitor.sees("with a certificate for *.ci.example");
+    visitor.inspect("bound keys");
+    visitor.open("/#/");
+    visitor.sees("2 refused tries, last by late");
+    visitor.open(&view(""));
+    visitor.sees("2 times, last");
+    visitor.was_quiet();
+}
