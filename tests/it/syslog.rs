@@ -174,7 +174,7 @@ fn a_receiver_that_was_away_gets_the_newest_head_and_nobody_waited_for_it() {
     assert!(!told.contains(&port.to_string()), "{told}");
     assert!(server.log().contains(&format!("tcp://127.0.0.1:{port}")));
     let behind = || {
-        let metrics = server.admin().get("/metrics").text().to_owned();
+        let metrics = server.admin().get("/metrics").text().clone();
         !metrics.contains("statekeep_syslog_behind_seconds 0")
     };
     eventually("it is measured", behind);

@@ -15,8 +15,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -108,13 +108,11 @@ impl SyslogReceiver {
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
-        let found = match &self.host {
-            ServerName::IpAddress(address) => vec![IpAddr::from(*address)],
-            name => {
-                JudgedNames(Reachable::Any)
-                    .addresses(&name.to_str())
-                    .await?
-            }
+        let found = if let ServerName::IpAddress(address) = &self.host {
+            vec![IpAddr::from(*address)]
+        } else {
+            let names = JudgedNames(Reachable::Any);
+            names.addresses(&self.host.to_str()).await?
         };
         let place = |address| SocketAddr::new(address, self.port);
         Ok(found.into_iter().map(place).collect())
@@ -126,7 +124,7 @@ fn config() -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions();
-    let builder = builder.and_then(|builder| builder.with_platform_verifier());
+    let builder = builder.and_then(ConfigBuilder::with_platform_verifier);
     let builder = builder.map_err(|error| error.to_string())?;
     Ok(builder.with_no_client_auth())
 }

@@ -14,6 +14,7 @@ use crate::domain::engine::Engine;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event_head::EventHead;
 use crate::model::signed_head::SignedHead;
+use crate::store::View;
 
 /// How long after a head the next one is sent.
 const SEND_EVERY: Duration = Duration::from_mins(1);
@@ -122,7 +123,8 @@ impl<'a> Syslog<'a> {
     /// Sends the newest head, if the receiver has not got it; says whether it was sent.
     async fn send_newest(&self, sender: &dyn SendHead) -> Result<bool, String> {
         let mut taken = self.state.taken.lock().await;
-        let head = self.engine.store.read_inline(|view| view.event_head());
+        let newest = |view: &View<'_>| view.event_head();
+        let head = self.engine.store.read_inline(newest);
         let head = head.await.map_err(|error| error.to_string())?;
         if !head.is_begun() || *taken == Some(head) {
             return Ok(false);

@@ -429,7 +429,7 @@ fn hand_on(
 #[test]
 fn this_machine_is_asked_past_the_proxy_that_the_environment_names() {
     let remote = Remote::new();
-    let file = remote.key_file(&remote.server.admin().secret());
+    let file = remote.key_file(remote.server.admin().secret());
     let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
     proxy.set_nonblocking(true).expect("a mode");
     let name = format!("http://{}", proxy.local_addr().expect("bound"));

@@ -369,7 +369,7 @@ fn a_session_that_is_resumed_has_the_certificate_it_began_with_until_its_authori
         assert_eq!(ask(config), again);
     }
 
-    site.write("ca.pem", &Authority::new().pem());
+    site.write("ca.pem", Authority::new().pem());
     server.signal("HUP");
     eventually(
         "the session is not resumed, and its certificate is no good",
