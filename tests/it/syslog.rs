@@ -6,8 +6,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -135,17 +133,10 @@ fn a_receiver_gets_the_head_at_the_start_and_the_last_one_at_the_end_and_both_ar
 
 #[test]
 fn a_receiver_behind_tls_is_believed_only_if_the_machine_trusts_it() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let authority = Authority::new();
     let pair = authority.server(1);
-    let certificate = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
-    let config = ServerConfig::builder().with_no_client_auth();
-    let config = config
-        .with_single_cert(vec![certificate], key)
-        .expect("a pair");
     let (listener, port) = listen();
-    let messages = receive(listener, Some(Arc::new(config)));
+    let messages = receive(listener, Some(pair.served()));
     let url = format!("tls://127.0.0.1:{port}");
 
     let server = start(&url);

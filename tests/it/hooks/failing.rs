@@ -1,11 +1,6 @@
 //! Receivers that refuse, send elsewhere or cannot be believed; and who is told of a hook that
 //! fails.
 
-use std::sync::Arc;
-
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -56,16 +51,9 @@ fn a_proxy_of_the_environment_is_not_asked() {
 
 #[test]
 fn a_receiver_behind_tls_is_believed_under_an_authority_that_was_named() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let authority = Authority::new();
     let pair = authority.server(1);
-    let certificate = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
-    let config = ServerConfig::builder().with_no_client_auth();
-    let config = config
-        .with_single_cert(vec![certificate], key)
-        .expect("a pair");
-    let receiver = Receiver::on(0, Some(Arc::new(config)));
+    let receiver = Receiver::on(0, Some(pair.served()));
 
     let server = Server::start();
     let (hook, _) = make(&server, &receiver.wanted(&["state.write"]));

@@ -1,6 +1,7 @@
 //! An authority of a test, the certificates that it signs, and clients that trust it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
@@ -8,6 +9,9 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use reqwest::blocking::{Client, ClientBuilder};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, Setup};
@@ -25,6 +29,18 @@ pub(crate) struct Authority {
 pub(crate) struct Pair {
     pub(crate) cert: String,
     pub(crate) key: String,
+}
+
+impl Pair {
+    /// A listener's side of TLS that serves it, and asks nobody for a certificate.
+    pub(crate) fn served(&self) -> Arc<ServerConfig> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificate = CertificateDer::from_pem_slice(self.cert.as_bytes()).expect("PEM");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key);
+        Arc::new(config.expect("a pair"))
+    }
 }
 
 /// The files of a server, and who signed what is in them.

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
@@ -177,15 +175,10 @@ fn what_is_no_key_set_makes_no_trust() {
 
 #[test]
 fn an_issuer_behind_tls_is_believed_under_an_authority_that_was_named() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (issuer, published, authority) = (Issuer::new(), Published::default(), Authority::new());
     published.set(&issuer.key_set().to_string());
     let pair = authority.server(1);
-    let certificate = CertificateDer::from_pem_slice(pair.cert.as_bytes()).expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM");
-    let config = ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(vec![certificate], key);
-    let url = published.on(Some(Arc::new(config.expect("a pair"))));
+    let url = published.on(Some(pair.served()));
 
     let server = Server::start();
     let answer = server.admin().post_json("/api/trusts", &at(&issuer, &url));
