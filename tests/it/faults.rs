@@ -1,6 +1,7 @@
 //! Faults made on purpose: crashes, failing disks, full disks, damaged bytes. What was acknowledged
 //! is there afterwards.
 
+mod again;
 mod clock;
 mod crashes;
 mod crowds;

@@ -311,6 +311,10 @@ impl History<'_> {
             };
             found.check_current(&ask).map_err(Error::NoRollback)?;
             if found.is_unchanged(ask.number) {
+                // What clients cannot read is not "current already".
+                self.content
+                    .bytes_of(name, found.state, wanted, WhenFull::Wait)
+                    .await?;
                 return Ok(RolledBack::Unchanged(wanted.clone()));
             }
             RollbackTarget::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;

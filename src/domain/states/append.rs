@@ -8,6 +8,7 @@ use crate::domain::access::{Acted, act_then};
 use crate::domain::content::Content;
 use crate::domain::error::Error;
 use crate::model::caller::{Caller, LiveCaller};
+use crate::model::digest::Digest;
 use crate::model::event::NewEvent;
 use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
@@ -61,6 +62,18 @@ pub(in crate::domain) fn append_rejected(
     let version = tx.append_rejected(state, new, blob)?;
     tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
     Ok(version)
+}
+
+/// Keeps the bytes of a version once more if they were damaged or lost, since they are sent again:
+/// "it is there already" is said only of what can be read.
+pub(in crate::domain) fn mend(
+    tx: &Tx<'_>,
+    (state, number): (StateId, u64),
+    sha256: Digest,
+    blob: &StoredBlob,
+) -> Result<(), StoreError> {
+    let blob = tx.put_blob(state, sha256, blob)?;
+    tx.lead_to(state, number, blob)
 }
 
 /// Has a state compacted once its append is on disk, even if its caller has gone away.

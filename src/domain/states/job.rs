@@ -6,7 +6,7 @@ use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
 use crate::domain::quotas;
-use crate::domain::states::append::{Appended, append_rejected, appended};
+use crate::domain::states::append::{Appended, append_rejected, appended, mend};
 use crate::domain::states::compared::{Before, Compared};
 use crate::domain::states::permit::WritePermit;
 use crate::domain::states::rules::{FROZEN, Incoming, Situation, Verdict, WriteRefusal, judge};
@@ -141,7 +141,7 @@ impl WriteAct<'_> {
                     current: Some(current),
                     ..
                 },
-            ) => self.mend(tx, id, *current).map(Ok),
+            ) => self.unchanged(tx, id, *current).map(Ok),
             (Verdict::Gone(gone), _) => Ok(Err(Error::gone(&permit.name, gone))),
             (Verdict::Reject(refusal), lookup) => {
                 tx.needs_room(permit.limits.min_free_space)?;
@@ -207,22 +207,28 @@ impl WriteAct<'_> {
         Ok(judge(&situation, &incoming))
     }
 
-    /// The bytes are there already. They are stored once more all the same, if they were damaged or
-    /// lost: an acknowledged version can be read.
-    fn mend(&self, tx: &Tx<'_>, id: StateId, current: Version) -> Result<Written, StoreError> {
-        let blob = tx.put_blob(id, self.prepared.sha256, &self.prepared.blob)?;
-        tx.lead_to(id, current.number, blob)?;
+    /// The bytes are there already; so that the version can be read, they are mended.
+    fn unchanged(&self, tx: &Tx<'_>, id: StateId, current: Version) -> Result<Written, StoreError> {
+        self.mend(tx, id, current.number)?;
         self.flag_repeated_bytes(tx, &current)?;
         Ok(Written::Unchanged(current))
+    }
+
+    fn mend(&self, tx: &Tx<'_>, id: StateId, number: u64) -> Result<(), StoreError> {
+        mend(tx, (id, number), self.prepared.sha256, &self.prepared.blob)
     }
 
     /// Keeps a state that its key may not write, unless it is there already: an apply may have made
     /// the resources in it.
     fn keep_denied(&self, tx: &Tx<'_>, lookup: &Lookup, denied: &Error) -> Acted<Written> {
-        let is_there = lookup
+        let current = lookup
             .live()
-            .is_some_and(|current| current.sha256 == self.prepared.sha256);
-        if is_there || lookup.gone().is_some() {
+            .filter(|current| current.sha256 == self.prepared.sha256);
+        if let (Some(current), Some(id)) = (current, lookup.id()) {
+            self.mend(tx, id, current.number)?;
+            return Ok(Err(denied.clone()));
+        }
+        if lookup.gone().is_some() {
             return Ok(Err(denied.clone()));
         }
         tx.needs_room(self.request.permit.limits.min_free_space)?;
@@ -359,6 +365,7 @@ impl WriteAct<'_> {
     /// The number under which the rejected state is kept, now or since an earlier write.
     fn kept(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
         if let Some(number) = tx.rejected_with(state, self.prepared.sha256)? {
+            self.mend(tx, state, number)?;
             return Ok(number);
         }
         let new = self.new_version(tx, VersionKind::Rejected(rejection), None);

@@ -9,7 +9,7 @@ use crate::domain::history::import::request::{
 };
 use crate::domain::history::import::rules::{Arriving, Destination};
 use crate::domain::quotas;
-use crate::domain::states::append::{Appended, append_rejected, appended};
+use crate::domain::states::append::{Appended, append_rejected, appended, mend};
 use crate::model::caller::LiveCaller;
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
@@ -95,7 +95,10 @@ impl ImportJob {
         let newest = lookup.id().map(|id| newest(tx, id)).transpose()?.flatten();
         if !comes_back
             && let Some(version) = self.arriving().stored_before(&lookup, newest.as_ref())
+            && let Some(state) = lookup.id()
         {
+            let Prepared { sha256, blob, .. } = &self.prepared;
+            mend(tx, (state, version.number), *sha256, blob)?;
             return Ok(Ok(version.clone()));
         }
         if let Some(lock) =
