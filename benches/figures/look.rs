@@ -8,7 +8,7 @@ use statekeep::store::FILE_NAME;
 
 use crate::Res;
 
-/// How often it is looked whether everything is compacted, and for how long at most.
+/// How often it is looked whether everything is compacted or indexed, and for how long at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const COMPACTED_WITHIN: Duration = Duration::from_mins(10);
 
@@ -55,6 +55,19 @@ impl Look {
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// Waits until every state can be found.
+    pub(crate) fn wait_until_indexed(&self) -> Res<()> {
+        let began = Instant::now();
+        let sql = "SELECT EXISTS (SELECT 1 FROM pending_words)";
+        while self.0.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+            if began.elapsed() > COMPACTED_WITHIN {
+                return Err("states are still not indexed".into());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     /// How many steps each version is away from a frame that is stored in full, the first version

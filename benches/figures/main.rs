@@ -27,6 +27,7 @@ mod post;
 mod process;
 mod report;
 mod rivals;
+mod sealing;
 mod start;
 mod states;
 mod tls;
@@ -47,7 +48,7 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 16] = [
+const FIGURES: [(&str, Figure); 18] = [
     ("get", get::run),
     ("tls", tls::run),
     ("post", post::run),
@@ -60,9 +61,11 @@ const FIGURES: [(&str, Figure); 16] = [
     ("history-pace", history::run_pace),
     ("history-length", history::run_length),
     ("backup", backup::run),
+    ("sealing", sealing::run),
     ("parts", parts::run),
     ("grow", grow::run),
     ("grow-bytes", grow::run_bytes),
+    ("grow-search", grow::run_search),
     ("grow-waits", grow::run_waits),
 ];
 

@@ -23,7 +23,7 @@ const STATES: usize = 10_000;
 const VERSIONS: usize = 10;
 const CLIENTS: usize = 16;
 /// How many states a workspace has.
-const PER_WORKSPACE: usize = 100;
+pub(crate) const PER_WORKSPACE: usize = 100;
 
 const STARTS: usize = 10;
 /// In how many milliseconds the server has to be ready.

@@ -9,6 +9,7 @@ mod costs;
 mod fill;
 mod good_client;
 mod others;
+mod search;
 mod waits;
 
 use crate::Res;
@@ -37,6 +38,13 @@ pub(crate) fn run() -> Res<Report> {
 pub(crate) fn run_bytes() -> Res<Report> {
     let mut report = Report::new("grow-bytes: what is written, and what a crowd leaves behind");
     bytes::run(&mut report)?;
+    Ok(report)
+}
+
+/// How long searches take among many instances.
+pub(crate) fn run_search() -> Res<Report> {
+    let mut report = Report::new("grow-search: the first page of searches among many instances");
+    search::run(&mut report)?;
     Ok(report)
 }
 
