@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 mod backup;
+mod chain;
 mod credential;
 mod get;
 mod greedy;

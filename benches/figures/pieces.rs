@@ -32,6 +32,7 @@ use statekeep::model::version::VersionKind;
 use statekeep::store::{Store, StoreError, Touches, Tx};
 
 use crate::Res;
+use crate::chain::link;
 use crate::inside::{Inside, LOCK, LOCK_ID, block_on, origin, time, time_after, time_batches};
 use crate::load::Times;
 use crate::states::Series;
@@ -131,6 +132,13 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
         "first read",
         decoded,
         "`blob::decode`, with its SHA-256",
+    );
+    let linked = time_batches(20, BATCH, || link(&sha256))?;
+    pieces.add(
+        "link in the chain of events",
+        "write",
+        linked,
+        "as `store::tables::event_chain` makes it, copied",
     );
     Ok(())
 }
