@@ -180,12 +180,15 @@ pub(crate) fn domain_and_store(pieces: &mut Pieces) -> Res<()> {
 
 async fn credentials(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let (domain, operator) = (&inside.domain, Caller::operator(origin()));
-    let wanted = || WantedKey {
-        name: "bench".to_owned(),
+    let wanted = |number| WantedKey {
+        name: format!("bench-{number}"),
         roles: vec!["reader".to_owned()],
         ..WantedKey::default()
     };
-    let new_key = async |_| Ok(domain.keys().create(&operator, wanted()).await?.secret);
+    let new_key = async |number| {
+        let made = domain.keys().create(&operator, wanted(number)).await?;
+        Ok(made.secret)
+    };
     let cold = time_after(SELDOM, new_key, async |secret| {
         Ok(domain
             .logins()
