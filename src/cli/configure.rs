@@ -361,7 +361,7 @@ fn tell_of_authorities(args: &ConfigureArgs) {
         return;
     };
     let file = shlex::try_quote(&file).map_or_else(|_| "FILE".to_owned(), Into::into);
-    output::note(&format!(
+    output::message(&format!(
         "statekeep: for the program to trust the server, set {CA}=\"$(cat {file})\""
     ));
 }

@@ -190,7 +190,7 @@ async fn show(client: &Client, path: &str, format: Format) -> Result<(), CliErro
         ("may be private", text(&hook["allow_private"])),
         ("status", text(&hook["status"])),
         ("failing since", time(&hook["failing_since"])),
-        ("missed", text(&hook["missed"])),
+        ("missed", missed(&hook["missed"])),
         ("created", format!("{} by {by}", time(&hook["created_at"]))),
     ])?;
     let row = |delivery: &Value| {
@@ -206,6 +206,14 @@ async fn show(client: &Client, path: &str, format: Format) -> Result<(), CliErro
     let header = ["EVENT", "KIND", "OUTCOME", "TRIES", "LAST TRY", "ANSWER"];
     let found = rows(&deliveries, "deliveries");
     table::whole(&header.map(kept), found.iter().map(row).collect())
+}
+
+/// How many events were gone before their turn. At most so many were the webhook's.
+fn missed(count: &Value) -> String {
+    if *count == 0 {
+        return "0".to_owned();
+    }
+    format!("at most {}", text(count))
 }
 
 /// What the receiver said, or why it said nothing.

@@ -350,7 +350,8 @@ pub(super) fn json(value: &Value) -> Result<(), CliError> {
     plain_line(&printable_json(&value.to_string()))
 }
 
-/// Says something to the person who runs the command. If stderr is closed, the command goes on.
+/// Says something to the person who runs the command, with `--quiet` too: what needs a person, or
+/// changes what the output means. If stderr is closed, the command goes on.
 pub(super) fn message(text: &str) {
     if SAYS_NOTHING.load(Ordering::Relaxed) {
         return;
@@ -358,7 +359,7 @@ pub(super) fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{}", harmless_lines(text));
 }
 
-/// Says what was done, to the person who runs the command: no warning, and nothing that went wrong.
+/// Says what was done, to the person who runs the command: nothing that needs them.
 pub(super) fn note(text: &str) {
     if !is_quiet() {
         message(text);

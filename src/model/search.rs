@@ -124,13 +124,6 @@ impl Findable {
         std::iter::once(self.address.as_str()).chain(texts)
     }
 
-    /// How many bytes it has, about.
-    pub fn size(&self) -> usize {
-        let texts = self.texts.iter();
-        let texts = texts.map(|text| size_of::<FoundText>() + text.path.len() + text.value.len());
-        size_of::<Self>() + self.address.len() + texts.sum::<usize>()
-    }
-
     /// What the index has to have of it.
     pub fn indexed_words(&self) -> BTreeSet<String> {
         let mut words = BTreeSet::new();

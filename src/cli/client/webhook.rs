@@ -145,13 +145,13 @@ async fn judged(text: &str, private: Option<&str>) -> Result<String, String> {
     }
     if private.is_some_and(|name| !is_host(name, host)) {
         return Err(format!(
-            "allow_private has to be the host of the address, {host}"
+            "--allow-private (allow_private) has to be the host of the address, {host}"
         ));
     }
     if url.scheme() == "http" && private.is_none() {
         return Err(
             "url has to begin with https://: http:// is only for a host that may have a private \
-                address (allow_private)"
+                address, which --allow-private (allow_private) names"
                 .to_owned(),
         );
     }

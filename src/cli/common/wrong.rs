@@ -9,10 +9,11 @@ use crate::cli::output::harmless;
 use crate::config::variable_behind;
 
 /// The commands whose subcommands people try to call without them.
-const GROUPS: [&str; 7] = [
+const GROUPS: [&str; 8] = [
     "state",
     "key",
     "trust",
+    "hook",
     "retention",
     "quota",
     "approval",
@@ -88,13 +89,11 @@ fn about_group(error: &Error, definition: &Command) -> Option<String> {
     let word = text(error, ContextKind::InvalidSubcommand)?;
     let below = |group: &&'static str| {
         let group = definition.find_subcommand(group)?;
-        group.find_subcommand(word).map(|_| group.get_name())
+        let meant = group.find_subcommand(word)?;
+        let (group, name) = (group.get_name(), meant.get_name());
+        Some(format!("'statekeep {group} {name}'"))
     };
-    let meant: Vec<String> = GROUPS
-        .iter()
-        .filter_map(below)
-        .map(|group| format!("'statekeep {group} {word}'"))
-        .collect();
+    let meant: Vec<String> = GROUPS.iter().filter_map(below).collect();
     let (last, others) = meant.split_last()?;
     Some(if others.is_empty() {
         format!("did you mean {last}?")

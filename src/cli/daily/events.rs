@@ -225,7 +225,7 @@ async fn list(client: &Client, args: &EventsArgs, format: Format) -> Result<(), 
     let has_more = !pages.next_page().is_null();
     listing.end(&pages)?;
     if has_more && format == Format::Text {
-        output::note(&format!(
+        output::message(&format!(
             "these are the newest {}; there are older ones: --limit, --since",
             args.limit
         ));

@@ -88,7 +88,7 @@ async fn list(client: &Client, args: &FindArgs, format: Format) -> Result<(), Cl
     let (has_more, behind) = (!pages.next_page().is_null(), pages.behind);
     listing.end(&pages)?;
     if has_more && format == Format::Text {
-        output::note(&format!(
+        output::message(&format!(
             "these are the first {}; there may be more: --limit",
             args.limit
         ));

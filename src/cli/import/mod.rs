@@ -191,7 +191,11 @@ async fn import(
     sent?;
     match format {
         Format::Json => output::json(&summary.json())?,
-        Format::Text => summary.lines().iter().for_each(|line| output::note(line)),
+        Format::Text => {
+            summary.done().iter().for_each(|line| output::note(line));
+            let left = summary.left_undone();
+            left.iter().for_each(|line| output::message(line));
+        }
     }
     match (summary.end, summary.failed.len()) {
         (Some(why), _) => Err(CliError::Failed(format!(

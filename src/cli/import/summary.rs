@@ -71,53 +71,50 @@ impl ImportSummary {
         self.end.is_none()
     }
 
-    /// For people, one line a fact.
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// What was done, for people, one line a fact.
+    pub(super) fn done(&self) -> Vec<String> {
         let states = counted(self.states, "state");
         let versions = counted(self.versions, "version");
-        let mut lines = vec![format!("imported {states} with {versions}")];
-        lines.extend(self.of_states());
-        lines.extend(self.of_versions());
-        lines
-    }
-
-    fn of_states(&self) -> impl Iterator<Item = String> {
-        let partly = line(
-            (self.partly, "state"),
-            format!("is {PARTLY}"),
-            format!("are {PARTLY}"),
-        );
         let already = "there already";
         let there_already = line(
             (self.there_already, "state"),
             format!("was {already}"),
             format!("were {already}"),
         );
+        let held_now = line(
+            (self.held_now, "version"),
+            "that was there already is held now, as it was".to_owned(),
+            "that were there already are held now, as they were".to_owned(),
+        );
+        let imported = format!("imported {states} with {versions}");
+        let also = [there_already, held_now].into_iter().flatten();
+        std::iter::once(imported).chain(also).collect()
+    }
+
+    /// What is not as it was asked for, for people, one line a fact.
+    pub(super) fn left_undone(&self) -> Vec<String> {
+        let partly = line(
+            (self.partly, "state"),
+            format!("is {PARTLY}"),
+            format!("are {PARTLY}"),
+        );
         let no_content = line(
             (self.no_content, "state"),
             format!("has {NO_CONTENT} it"),
             format!("have {NO_CONTENT} them"),
         );
-        [partly, there_already, no_content].into_iter().flatten()
-    }
-
-    fn of_versions(&self) -> impl Iterator<Item = String> {
         let other_times = line(
             (self.other_times, "version"),
             format!("has the time of its import: {OTHER_TIME}"),
             format!("have the time of their import: {OTHER_TIMES}"),
-        );
-        let held_now = line(
-            (self.held_now, "version"),
-            "that was there already is held now, as it was".to_owned(),
-            "that were there already are held now, as they were".to_owned(),
         );
         let not_held = line(
             (self.not_held, "version"),
             format!("that was held is not: {NOT_HELD}"),
             format!("that were held are not: {NOT_HELD}"),
         );
-        [other_times, held_now, not_held].into_iter().flatten()
+        let lines = [partly, no_content, other_times, not_held].into_iter();
+        lines.flatten().collect()
     }
 
     /// For scripts.

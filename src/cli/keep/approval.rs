@@ -14,8 +14,10 @@ use crate::cli::table::{self, kept};
 #[derive(Subcommand)]
 pub(in crate::cli) enum ApprovalCommand {
     /// Show what waits, and what was approved and not done yet
+    #[command(visible_alias = "ls")]
     List,
     /// Approve an act that another key has asked for
+    #[command(alias = "approve")]
     Give {
         /// The request, six digits
         id: u32,

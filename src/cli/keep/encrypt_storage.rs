@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::{Common, Format};
+use crate::cli::common::rows::rows;
 use crate::cli::output::{self, CliError, text};
 
 /// How often it is asked how far it is.
@@ -40,20 +41,21 @@ async fn encrypt(
         tokio::time::sleep(LOOK_EVERY).await;
         answer = client.get("/api/storage").await?;
     }
-    done::tell(&answer, format, || told(&answer))
+    done::tell(&answer, format, || told(&answer))?;
+    if format == Format::Text {
+        for copy in rows(&answer, "copies") {
+            let copy = text(copy);
+            output::message(&format!("may still hold content in the clear: {copy}"));
+        }
+    }
+    Ok(())
 }
 
 fn told(answer: &Value) -> String {
     let mark = text(&answer["storage_key"]);
-    let mut told = if answer["pending"].is_null() {
+    if answer["pending"].is_null() {
         format!("all content is sealed under the storage key {mark}; without it nothing opens")
     } else {
         format!("all content is being sealed under the storage key {mark}, beside the service")
-    };
-    let copies = answer["copies"].as_array().into_iter().flatten();
-    for copy in copies {
-        told.push_str("\nmay still hold content in the clear: ");
-        told.push_str(&text(copy));
     }
-    told
 }

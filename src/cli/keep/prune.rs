@@ -141,7 +141,7 @@ fn show(answer: &Value, dry_run: bool) -> Result<(), CliError> {
     if more > 0 {
         let are = if more == 1 { "is" } else { "are" };
         let states = counted(more, "more state");
-        output::note(&format!("{states} {are} not listed"));
+        output::message(&format!("{states} {are} not listed"));
     }
     let removed = if dry_run {
         "versions that would go"

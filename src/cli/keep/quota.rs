@@ -17,6 +17,7 @@ use crate::model::quota::{MAX_QUOTA, Quota};
 #[derive(Subcommand)]
 pub(in crate::cli) enum QuotaCommand {
     /// Show the workspaces that have a quota, and what they use of it
+    #[command(visible_alias = "ls")]
     List,
     /// Show the quota of a workspace, and what it uses
     Show {

@@ -26,6 +26,7 @@ use crate::model::span::Span;
 #[derive(Subcommand)]
 pub(in crate::cli) enum RetentionCommand {
     /// Show the policies of the server and of workspaces that have their own
+    #[command(visible_alias = "ls")]
     List,
     /// Give a workspace a policy of its own, which holds there instead of the server's
     Set {

@@ -150,8 +150,8 @@ impl Ending {
         let names = self.names.join(", ");
         match self.count - self.names.len() {
             _ if self.count == 0 => {}
-            0 => output::note(&format!("ending soon: {names}")),
-            more => output::note(&format!("ending soon: {names} and {more} more")),
+            0 => output::message(&format!("ending soon: {names}")),
+            more => output::message(&format!("ending soon: {names} and {more} more")),
         }
     }
 }

@@ -165,7 +165,7 @@ async fn warn_if_nobody_is_asked(client: &Client) {
         tls.as_str().is_some_and(|asks| asks != "none")
     };
     if status.is_ok_and(|status| !asks(&status)) {
-        output::note(
+        output::message(
             "no client is asked for a certificate now, so this key is refused until the server is \
                 started with --tls-client-ca",
         );

@@ -59,16 +59,17 @@ fn make(file: &Path, format: Format) -> Result<(), CliError> {
     write(file, &key)?;
     let mark = key.mark().to_string();
     let answer = json!({ "file": file.shown(), "storage_key": mark });
+    let file = file.shown();
     done::tell(&answer, format, || {
         format!(
-            "made the storage key {mark} in {}. Keep a copy where the data is not: without this \
-                key nothing opens what it sealed, and nobody can help. `statekeep key escrow {}` \
-                prints it for a safe. Start the server with --storage-key-file {}",
-            file.shown(),
-            file.shown(),
-            file.shown(),
+            "made the storage key {mark} in {file}. Start the server with --storage-key-file {file}"
         )
-    })
+    })?;
+    output::message(&format!(
+        "keep a copy of {file} where the data is not: without this key nothing opens what it \
+            sealed, and nobody can help. `statekeep key escrow {file}` prints it for a safe"
+    ));
+    Ok(())
 }
 
 /// Prints a key in words, for a safe. Here the secret goes to standard output: it is what was asked
@@ -115,12 +116,15 @@ pub(super) async fn rekey(client: &Client, format: Format) -> Result<(), CliErro
         format!(
             "what is written is sealed under the storage key {} from now on, by the data key {}. \
                 What is there is sealed anew beside the service; `statekeep encrypt-storage` waits \
-                until that is done. Keep the earlier key until then, and for as long as backups \
-                need it",
+                until that is done",
             text(&answer["storage_key"]),
             answer["data_key"],
         )
-    })
+    })?;
+    output::message(
+        "keep the earlier storage key until all is sealed anew, and for as long as backups need it",
+    );
+    Ok(())
 }
 
 fn write(path: &Path, key: &StorageKey) -> Result<(), CliError> {

@@ -97,7 +97,7 @@ fn tell(server: &str, workspace: &Workspace, block: Option<&BuildingBlock>) {
     } else {
         " (or root.hcl) above the units"
     };
-    output::note(&format!(
+    output::message(&format!(
         "statekeep: Terragrunt writes the backend itself, so nothing is generated; it gets the \
             token. In terragrunt.hcl{several}:\n\
          remote_state {{\n  backend = \"http\"\n  generate = {{\n    path      = \

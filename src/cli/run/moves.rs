@@ -206,7 +206,7 @@ impl Run {
                 Err(refusals::mistyped(&self.address.name, &other, known))
             }
             Whose::This(_) | Whose::Others | Whose::Unknown(_) => {
-                output::note(&format!(
+                output::message(&format!(
                     "statekeep: {} has no state yet; this is a new one",
                     self.address.name
                 ));

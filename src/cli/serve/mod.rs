@@ -220,7 +220,7 @@ impl ServeArgs {
             LevelArg::Trace => "trace",
         };
         let level = match (output::is_quiet(), output::is_verbose()) {
-            (true, _) => "error",
+            (true, _) => "warn",
             (_, true) => "debug",
             (false, false) => level,
         };
@@ -470,6 +470,6 @@ fn show(admin: &WithSecret) {
 
 fn tell_of_file(admin: &WithSecret, data: &Path) {
     let path = data.join(data_dir::ADMIN_KEY_FILE);
-    tracing::info!(path = %path.display(), key = %admin.key.id, "the first start created an admin \
+    tracing::warn!(path = %path.display(), key = %admin.key.id, "the first start created an admin \
         key, and its secret is in this file; store the secret safely and remove the file");
 }

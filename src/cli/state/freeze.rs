@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
-use crate::cli::output::{CliError, harmless, text, time};
+use crate::cli::output::{self, CliError, harmless, text, time};
 use crate::model::clock;
 use crate::model::name::StateName;
 use crate::model::span::Span;
@@ -60,10 +60,14 @@ pub(in crate::cli) async fn unfreeze(
 ) -> Result<(), CliError> {
     let state = &args.state;
     let answer = client.call("DELETE", &path(state), None).await?;
+    if format == Format::Text && !answer["damaged"].is_null() {
+        output::message(&format!(
+            "{state} is not frozen any more; the row of its freeze was damaged"
+        ));
+        return Ok(());
+    }
     done::tell(&answer, format, || {
-        if !answer["damaged"].is_null() {
-            format!("{state} is not frozen any more; the row of its freeze was damaged")
-        } else if answer["removed"] == true {
+        if answer["removed"] == true {
             format!("{state} is not frozen any more")
         } else {
             format!("{state} was not frozen")

@@ -1,7 +1,5 @@
 //! `statekeep state purge`: says what can never be undone, asks, and has it done.
 
-use std::fmt::Write as _;
-
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -9,6 +7,7 @@ use crate::cli::client::api::Client;
 use crate::cli::common::destroying::Destroying;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
+use crate::cli::common::rows::rows;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
@@ -75,7 +74,9 @@ pub(in crate::cli) async fn run(
     if format == Format::Json {
         return output::json(&answer);
     }
-    output::note(&in_words(&args, &answer));
+    output::note(&removed(&args, &answer));
+    let left = may_still_hold(&answer);
+    left.iter().for_each(|line| output::message(line));
     Ok(())
 }
 
@@ -149,16 +150,9 @@ fn why_not_yet(erasing: &Value) -> String {
     }
 }
 
-fn in_words(args: &PurgeArgs, answer: &Value) -> String {
-    let copies = answer["may_still_hold"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let mut said = match answer["versions"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-    {
+/// What was done.
+fn removed(args: &PurgeArgs, answer: &Value) -> String {
+    let mut said = match rows(answer, "versions") {
         [] => format!("nothing is left of {}", args.what()),
         gone => format!(
             "the content of {} of {} is removed",
@@ -166,25 +160,34 @@ fn in_words(args: &PurgeArgs, answer: &Value) -> String {
             args.state
         ),
     };
-    if answer["erased"].as_bool() == Some(true) {
+    if is_erased(answer) {
         said.push_str(" and erased from the disk");
-    } else {
-        let why = why_not_yet(&answer["erasing"]);
-        let _ = write!(
-            said,
-            ", but not erased from the disk yet, {why}; the server goes on by itself, and \
-                `/readyz` says how far it is"
-        );
-    }
-    let _ = write!(said, "; {}", text(&answer["hint"]));
-    if !copies.is_empty() {
-        let names: Vec<String> = copies.iter().map(text).collect();
-        let _ = write!(
-            said,
-            "; these older copies in the data directory may still hold it, delete them yourself: \
-                {}",
-            names.join(", ")
-        );
     }
     said
+}
+
+fn is_erased(answer: &Value) -> bool {
+    answer["erased"] == true
+}
+
+/// Where the content may still be, and who has to do something about it, one line a fact.
+fn may_still_hold(answer: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !is_erased(answer) {
+        let why = why_not_yet(&answer["erasing"]);
+        lines.push(format!(
+            "it is not erased from the disk yet, {why}; the server goes on by itself, and \
+                `/readyz` says how far it is"
+        ));
+    }
+    lines.push(text(&answer["hint"]));
+    let copies = rows(answer, "may_still_hold");
+    if !copies.is_empty() {
+        let names: Vec<String> = copies.iter().map(text).collect();
+        lines.push(format!(
+            "these older copies in the data directory may still hold it, delete them yourself: {}",
+            names.join(", ")
+        ));
+    }
+    lines
 }

@@ -112,13 +112,14 @@ fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), CliErr
 /// Shows a preview to the person who is to decide, and asks. Fails if something is in the way.
 fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), CliError> {
     let state = &args.state;
-    for line in in_words(state, preview) {
-        let line = output::harmless(&line);
-        if args.yes {
-            output::note(&line);
-        } else {
-            output::message(&line);
-        }
+    // Without a question, all that needs a person is what no plan will show.
+    let lines = if args.yes && output::is_quiet() {
+        unseen(preview)
+    } else {
+        in_words(state, preview)
+    };
+    for line in lines {
+        output::message(&output::harmless(&line));
     }
     if let Some(why) = rows(preview, "refused").first() {
         return Err(CliError::Known {
@@ -244,23 +245,30 @@ fn replaced(preview: &Value) -> String {
     format!("{is}{away}")
 }
 
-/// What the next plan would find.
-fn compared(preview: &Value) -> Vec<String> {
+/// What the next plan does not show: that Terraform would forget resources.
+fn unseen(preview: &Value) -> Vec<String> {
     if preview["compared"] == false {
         return vec![format!(
             "the result of the next plan is not known: {}",
             text(&preview["not_compared"]["detail"])
         )];
     }
-    let counts = &preview["diff"]["counts"];
-    let outputs = preview["diff"]["outputs"].as_array().map_or(0, Vec::len);
-    let differs = |count: &Value| count.as_u64().is_some_and(|count| count > 0);
-    let mut lines = Vec::new();
-    lines.extend(listed(
+    listed(
         &preview["forgotten"],
         "-",
         "in the current version only: Terraform forgets them, and they keep running unmanaged",
-    ));
+    )
+}
+
+/// What the next plan would find.
+fn compared(preview: &Value) -> Vec<String> {
+    let mut lines = unseen(preview);
+    if preview["compared"] == false {
+        return lines;
+    }
+    let counts = &preview["diff"]["counts"];
+    let outputs = preview["diff"]["outputs"].as_array().map_or(0, Vec::len);
+    let differs = |count: &Value| count.as_u64().is_some_and(|count| count > 0);
     lines.extend(listed(
         &preview["recreated"],
         "+",

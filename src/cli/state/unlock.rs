@@ -11,6 +11,7 @@ use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::common::locks;
 use crate::cli::common::nearest;
+use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
@@ -49,13 +50,16 @@ pub(in crate::cli) async fn run(
     if !is_known {
         existence::state_exists(client, &state).await?;
     }
+    if format == Format::Text && is_known && released["ID"].is_null() {
+        output::message(&format!(
+            "removed the lock on {state}, whose row was damaged: nobody knows who held it"
+        ));
+        return Ok(());
+    }
     done::tell(&released, format, || match released["ID"].as_str() {
         Some(id) => {
             let (id, who) = (harmless(id), text(&released["Who"]));
             format!("broke the lock {id} on {state}, held by {who}")
-        }
-        None if is_known => {
-            format!("removed the lock on {state}, whose row was damaged: nobody knows who held it")
         }
         None => format!("{state} was not locked"),
     })

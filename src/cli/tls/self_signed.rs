@@ -143,7 +143,7 @@ fn tell(
     );
     told.lines().try_for_each(output::line)?;
     let secret = folder.authority_key();
-    output::note(&format!(
+    output::message(&format!(
         "statekeep: keep {} where the server cannot read it: who has it can sign certificates for \
             these names. It is needed to renew the certificate, by the same command",
         secret.shown()

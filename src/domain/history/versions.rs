@@ -8,6 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::states::read::StateContent;
 use crate::model::caller::Caller;
+use crate::model::consumer::WhatWasRead;
 use crate::model::name::StateName;
 use crate::model::page::ListPage;
 use crate::model::permission::Permission;
@@ -58,7 +59,8 @@ impl History<'_> {
         }
     }
 
-    /// The exact bytes of one version.
+    /// The exact bytes of one version. While it is the current one, that is a read of the state as
+    /// it is now.
     pub async fn content(
         &self,
         caller: &Caller,
@@ -66,27 +68,39 @@ impl History<'_> {
         number: u64,
     ) -> Result<StateContent, Error> {
         authorize(caller, Permission::List, name)?;
-        let content = self.read(caller, name, number).await?;
-        self.events.count_read(caller, name, Some(number));
+        let (content, live) = self.read(caller, name, number).await?;
+        match live {
+            Some(state) => {
+                let whole = WhatWasRead::Whole;
+                self.events
+                    .count_current_read(caller, (name, state), number, whole);
+            }
+            None => self.events.count_read(caller, name, Some(number)),
+        }
         Ok(content)
     }
 
+    /// A version's bytes, and of which live state it is the current one, if it is.
     async fn read(
         &self,
         caller: &Caller,
         name: &StateName,
         number: u64,
-    ) -> Result<StateContent, Error> {
+    ) -> Result<(StateContent, Option<StateId>), Error> {
         let found = self
             .engine
             .store
             .read_inline(|view| {
                 on_state(view, name, |state| {
-                    Ok(view.version(state, number)?.map(|version| (state, version)))
+                    let lookup = view.lookup(name)?;
+                    let live = lookup.live().filter(|live| live.number == number);
+                    let live = live.map(|_| state);
+                    let version = view.version(state, number)?;
+                    Ok(version.map(|version| (state, version, live)))
                 })
             })
             .await?;
-        let Some((state, version)) = found? else {
+        let Some((state, version, live)) = found? else {
             return Err(no_version(&self.engine.store, name, number).await);
         };
         let holder = Holder::of(caller, Some(name.workspace.as_str()));
@@ -96,7 +110,7 @@ impl History<'_> {
             .content
             .bytes_of(name, state, &version, WhenFull::Wait)
             .await?;
-        Ok(StateContent::of(&version, bytes, hold))
+        Ok((StateContent::of(&version, bytes, hold), live))
     }
 }
 

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::domain::integrity::Integrity;
@@ -79,28 +80,64 @@ pub enum NotBegun {
     Failed(#[from] Error),
 }
 
-/// Why a start would be refused by heads that were noted elsewhere, as far as the end of the log
-/// shows it. Nothing is changed, and the database is not opened.
-pub(in crate::domain) fn foreseen(noted: Vec<NotedElsewhere>, end: &LogEnd) -> Option<Unannounced> {
-    let instance = end.instance.to_string();
-    let ours = noted
-        .into_iter()
-        .filter(|noted| noted.head.is_genuine() && noted.head.instance == instance);
-    let missing = ours.filter_map(|noted| {
-        let (number, chain) = (noted.head.number, Digest::parse(&noted.head.hash)?);
-        let noted_at = Timestamp::parse(&noted.head.at)?;
-        let head = EventHead { number, chain };
-        let is_another = number == end.last.number && head != end.last;
-        let is_void = end.loss_accepted_at >= Some(noted_at);
-        let is_missing = (number > end.last.number || is_another) && !is_void;
-        is_missing.then_some(Unannounced {
-            place: noted.place,
-            noted: head,
+/// What a log says that has not a head which was noted elsewhere.
+struct LogWithout {
+    /// Its last event.
+    last: u64,
+    /// When a person last accepted that writes are missing.
+    loss_accepted_at: Option<Timestamp>,
+}
+
+/// What of an instance's data was told of elsewhere and is not here: of several heads, the newest.
+/// This is the one rule, for a start and for what is said of it before. `compare` says what the log
+/// says if it has not a head, and nothing if it has, or if that cannot be compared.
+///
+/// A head from before a person last accepted that writes are missing is void.
+fn unannounced(
+    noted: Vec<NotedElsewhere>,
+    instance: Uuid,
+    compare: impl Fn(EventHead, &'static str) -> Option<LogWithout>,
+) -> Option<Unannounced> {
+    let instance = instance.to_string();
+    let missing = noted.into_iter().filter_map(|noted| {
+        let NotedElsewhere { place, head: said } = noted;
+        if !said.is_genuine() {
+            tracing::warn!(
+                place,
+                "a head of the event log there is not what was signed"
+            );
+            return None;
+        }
+        let (chain, noted_at) = (Digest::parse(&said.hash)?, Timestamp::parse(&said.at)?);
+        let number = said.number;
+        let noted = EventHead { number, chain };
+        if said.instance != instance {
+            return None;
+        }
+        let LogWithout {
+            last,
+            loss_accepted_at,
+        } = compare(noted, place)?;
+        (loss_accepted_at < Some(noted_at)).then_some(Unannounced {
+            place,
+            noted,
             noted_at,
-            last: end.last.number,
+            last,
         })
     });
     missing.max_by_key(|missing| missing.noted.number)
+}
+
+/// Why a start would be refused by heads that were noted elsewhere, as far as the end of the log
+/// shows it. Nothing is changed, and the database is not opened.
+pub(in crate::domain) fn foreseen(noted: Vec<NotedElsewhere>, end: &LogEnd) -> Option<Unannounced> {
+    unannounced(noted, end.instance, |head, _| {
+        let is_another = head.number == end.last.number && head != end.last;
+        (head.number > end.last.number || is_another).then_some(LogWithout {
+            last: end.last.number,
+            loss_accepted_at: end.loss_accepted_at,
+        })
+    })
 }
 
 impl Integrity<'_> {
@@ -110,8 +147,9 @@ impl Integrity<'_> {
         &self,
         noted: Vec<NotedElsewhere>,
     ) -> Result<(), NotBegun> {
-        let older = self.unannounced(noted);
-        if let Some(older) = older {
+        let instance = self.engine.store.instance();
+        let compare = |head, place| self.without(head, place);
+        if let Some(older) = unannounced(noted, instance, compare) {
             if self.engine.dir.confirmed().on_loss == OnLoss::Refuse {
                 return Err(NotBegun::Unannounced(Box::new(older)));
             }
@@ -120,49 +158,21 @@ impl Integrity<'_> {
         Ok(self.note_accepted_loss(None).await?)
     }
 
-    /// What of this data was told of elsewhere and is not here: of several heads, the newest.
-    fn unannounced(&self, noted: Vec<NotedElsewhere>) -> Option<Unannounced> {
-        let instance = self.engine.store.instance().to_string();
-        let ours = noted.into_iter().filter(|noted| {
-            let (place, is_genuine) = (noted.place, noted.head.is_genuine());
-            if !is_genuine {
-                tracing::warn!(
-                    place,
-                    "a head of the event log there is not what was signed"
-                );
-            }
-            is_genuine && noted.head.instance == instance
-        });
-        let missing = ours.filter_map(|noted| self.missing(&noted));
-        missing.max_by_key(|missing| missing.noted.number)
-    }
-
-    /// What the log has not of a head. One from before a person last accepted that writes are
-    /// missing is void. Damage in the log is told by itself, and does not hold up a start.
-    fn missing(&self, noted: &NotedElsewhere) -> Option<Unannounced> {
-        let (place, number) = (noted.place, noted.head.number);
-        let (chain, noted_at) = (
-            Digest::parse(&noted.head.hash)?,
-            Timestamp::parse(&noted.head.at)?,
-        );
-        let head = EventHead { number, chain };
+    /// What the log says if it has not a head. Damage in the log is told by itself, and does not
+    /// hold up a start.
+    fn without(&self, head: EventHead, place: &'static str) -> Option<LogWithout> {
         let compared = self.engine.store.read_at_start(|view| {
             if view.compare_head(head)? == HeadFound::Here {
                 return Ok(None);
             }
-            let is_void = view.loss_accepted_at()? >= Some(noted_at);
-            let last = view.event_head()?.number;
-            Ok((!is_void).then_some(last))
+            Ok(Some(LogWithout {
+                last: view.event_head()?.number,
+                loss_accepted_at: view.loss_accepted_at()?,
+            }))
         });
-        let last = compared.unwrap_or_else(|error| {
+        compared.unwrap_or_else(|error| {
             tracing::warn!(%error, place, "what is told of there cannot be compared with the log");
             None
-        });
-        Some(Unannounced {
-            place,
-            noted: head,
-            noted_at,
-            last: last?,
         })
     }
 

@@ -13,13 +13,14 @@ use crate::model::event::NewEvent;
 use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
 use crate::model::state::StateId;
-use crate::model::version::{NewVersion, Version};
+use crate::model::version::{NewVersion, Rejection, Version};
 use crate::store::{StoreError, Touches, Tx};
 
-/// How many rejected versions of a state are kept.
-const MAX_REJECTED: usize = 20;
-/// How many bytes on disk the rejected versions of a state may take.
-const MAX_REJECTED_BYTES: u64 = 64 * MIB;
+/// How many rejected versions of a state are kept, and how many bytes on disk they may take.
+const MAX_REJECTED: (usize, u64) = (20, 64 * MIB);
+/// The same for those of keys that may only plan, which are counted apart: such a key removes no
+/// record of what a writer's apply has done.
+const MAX_FORBIDDEN: (usize, u64) = (10, 32 * MIB);
 
 /// A version that was appended, and what its transaction does with it.
 pub(in crate::domain) struct Appended<'a> {
@@ -52,15 +53,21 @@ pub(in crate::domain) fn appended(tx: &Tx<'_>, append: &Appended<'_>) -> Result<
     tx.record(&append.event)
 }
 
-/// Appends a rejected version, and trims the rejected ones of its state to their bounds.
+/// Appends a version that was rejected for this reason, and trims those of its state that count
+/// with it to their bounds.
 pub(in crate::domain) fn append_rejected(
     tx: &Tx<'_>,
-    state: StateId,
+    (state, why): (StateId, Rejection),
     new: &NewVersion,
     blob: &StoredBlob,
 ) -> Result<Version, StoreError> {
     let version = tx.append_rejected(state, new, blob)?;
-    tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
+    let (keep, keep_bytes) = if why == Rejection::Forbidden {
+        MAX_FORBIDDEN
+    } else {
+        MAX_REJECTED
+    };
+    tx.trim_rejected(state, why, keep, keep_bytes)?;
     Ok(version)
 }
 

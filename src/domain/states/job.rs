@@ -145,7 +145,7 @@ impl WriteAct<'_> {
             (Verdict::Gone(gone), _) => Ok(Err(Error::gone(&permit.name, gone))),
             (Verdict::Reject(refusal), lookup) => {
                 tx.needs_room(permit.limits.min_free_space)?;
-                if let Err(why) = self.judge_rejected(tx, &lookup)? {
+                if let Err(why) = self.judge_rejected(tx, &lookup, refusal.rejection)? {
                     return Ok(Err(why));
                 }
                 if refusal == FROZEN
@@ -232,7 +232,7 @@ impl WriteAct<'_> {
             return Ok(Err(denied.clone()));
         }
         tx.needs_room(self.request.permit.limits.min_free_space)?;
-        if let Err(why) = self.judge_rejected(tx, lookup)? {
+        if let Err(why) = self.judge_rejected(tx, lookup, Rejection::Forbidden)? {
             return Ok(Err(why));
         }
         let state = self.state(tx, lookup)?;
@@ -241,8 +241,8 @@ impl WriteAct<'_> {
     }
 
     /// Judges a rejected version by the quota of its workspace, unless it is kept already.
-    fn judge_rejected(&self, tx: &Tx<'_>, lookup: &Lookup) -> Acted<()> {
-        let kept = |id| tx.rejected_with(id, self.prepared.sha256);
+    fn judge_rejected(&self, tx: &Tx<'_>, lookup: &Lookup, why: Rejection) -> Acted<()> {
+        let kept = |id| tx.rejected_with(id, self.prepared.sha256, why);
         if lookup.id().map_or(Ok(None), kept)?.is_some() {
             return Ok(Ok(()));
         }
@@ -364,12 +364,12 @@ impl WriteAct<'_> {
 
     /// The number under which the rejected state is kept, now or since an earlier write.
     fn kept(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
-        if let Some(number) = tx.rejected_with(state, self.prepared.sha256)? {
+        if let Some(number) = tx.rejected_with(state, self.prepared.sha256, rejection)? {
             self.mend(tx, state, number)?;
             return Ok(number);
         }
         let new = self.new_version(tx, VersionKind::Rejected(rejection), None);
-        let number = append_rejected(tx, state, &new, &self.prepared.blob)?.number;
+        let number = append_rejected(tx, (state, rejection), &new, &self.prepared.blob)?.number;
         let event = NewEvent {
             lock_id: self.request.lock_id.clone(),
             ..self.event(tx, EventKind::StateWriteRejected, number)

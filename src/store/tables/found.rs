@@ -20,6 +20,8 @@ use crate::store::tx::{Tx, View};
 const BETWEEN: char = '\u{1f}';
 /// Between the members of an entry that is sealed.
 const BETWEEN_MEMBERS: char = '\u{1e}';
+/// How many times its size an entry takes in memory, about: each of its short texts is apart there.
+const SIZE_OPENED: u64 = 4;
 /// No more states are counted that the index is behind with.
 const MOST_COUNTED: u32 = 10_000;
 
@@ -178,6 +180,16 @@ impl View<'_> {
             Ok((entry.resource_type.unwrap_or_default(), entry.provider))
         });
         opened.collect::<Result<_, StoreError>>().map(Some)
+    }
+
+    /// How many bytes all entries of a state take in memory, about.
+    pub fn found_size(&self, state: StateId) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*), coalesce(sum(octet_length(address) + octet_length(texts) \
+            + coalesce(octet_length(type), 0) + coalesce(octet_length(provider), 0) \
+            + coalesce(octet_length(sealed), 0)), 0) FROM found_entries WHERE state_id = ?1";
+        let read = |row: &Row<'_>| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?));
+        let (entries, bytes) = self.only(sql, [state], read)?;
+        Ok(entries * size_of::<Findable>() as u64 + bytes.saturating_mul(SIZE_OPENED))
     }
 
     /// Entries of a state, behind one of them, in the order of kinds and addresses.

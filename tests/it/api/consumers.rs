@@ -145,6 +145,55 @@ fn it_says_who_read_what_and_whether_that_is_what_it_is_now() {
 }
 
 #[test]
+fn the_current_version_by_its_number_counts_and_what_brings_no_outputs_does_not() {
+    let Site {
+        owner,
+        auditor,
+        outputs,
+        ..
+    } = site();
+    let named = |who: &Client| who.get("/api/whoami").json()["key"]["name"].clone();
+    let (its, reader) = (named(&owner), named(&outputs));
+    let read = |path: &str| {
+        let path = format!("{}/{path}", state_path(NET));
+        owner.get(&path).expect_status(200)
+    };
+    owner.write(NET, body(2, FIRST), None).expect_status(200);
+    read("versions/2");
+    becomes(
+        &auditor,
+        &json!([[reader, 1, true, 0, 2], [its, 2, true, 2, 1]]),
+    );
+    for path in [
+        "versions/1",
+        "versions/2/info",
+        "versions/2/resources",
+        "versions/2/diff?from=1",
+    ] {
+        read(path);
+    }
+    // What is counted later is counted behind these.
+    owner.write(NET, body(3, FIRST), None).expect_status(200);
+    read("versions/2");
+    read("versions/3");
+    becomes(
+        &auditor,
+        &json!([[reader, 1, true, 0, 2], [its, 3, true, 3, 1]]),
+    );
+    // A deleted state has no current version.
+    owner.delete(NET).expect_status(200);
+    read("versions/3");
+    owner
+        .post_json(&format!("{}/restore", state_path(NET)), &json!({}))
+        .expect_status(200);
+    owner.get(&state_path(NET)).expect_status(200);
+    becomes(
+        &auditor,
+        &json!([[reader, 1, true, 0, 2], [its, 3, true, 4, 1]]),
+    );
+}
+
+#[test]
 fn outputs_that_cannot_be_known_are_said_not_to_be() {
     let Site {
         server,

@@ -167,15 +167,46 @@ fn completions_are_made_for_each_shell() {
 }
 
 #[test]
+fn an_approval_is_given_by_the_word_of_its_column_too() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let data = dir.path().to_str().expect("UTF-8");
+    for word in ["give", "approve"] {
+        let args = ["approval", word, "482910", "--data", data];
+        let output = statekeep(&args).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    }
+    for group in [
+        "state",
+        "key",
+        "trust",
+        "hook",
+        "approval",
+        "retention",
+        "quota",
+    ] {
+        let output = statekeep(&[group, "ls", "--help"])
+            .output()
+            .expect("it runs");
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{group} ls, as docs/cli.md says"
+        );
+    }
+}
+
+#[test]
 fn a_command_below_another_is_named_with_each_group_that_has_it() {
     for (word, meant) in [
         ("unlock", "did you mean 'statekeep state unlock'?"),
         ("self-signed", "did you mean 'statekeep tls self-signed'?"),
         (
             "show",
-            "did you mean 'statekeep state show', 'statekeep key show', 'statekeep trust show' or \
-                'statekeep quota show'?",
+            "did you mean 'statekeep state show', 'statekeep key show', 'statekeep trust show', \
+                'statekeep hook show' or 'statekeep quota show'?",
         ),
+        // Also by the word that the act has in tables and in the API.
+        ("approve", "did you mean 'statekeep approval give'?"),
     ] {
         let output = statekeep(&[word]).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{word}");

@@ -2,12 +2,13 @@
 //! asked of the server and never a secret, and `-o` is short for `--format`. What follows `--`
 //! belongs to another program.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::harness::{Server, statekeep};
+use crate::harness::{Server, Setup, resource, statekeep, tfstate, tfstate_with};
 
 use super::daily::command_elsewhere;
-use super::{Place, some_states, stderr};
+use super::{L1, Place, some_states, stderr};
 
 #[test]
 fn quiet_leaves_out_what_is_no_warning_and_no_error() {
@@ -30,6 +31,104 @@ fn quiet_leaves_out_what_is_no_warning_and_no_error() {
         let output = place.run(&["state", "list", "-q", "-v"]);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     });
+}
+
+/// What needs a person, or changes what the output means, is said all the same; what was done is
+/// not.
+#[test]
+fn quiet_says_what_needs_a_person() {
+    let dir = TempDir::new().expect("a directory");
+    let server = Server::start();
+    let admin = server.admin();
+    for serial in 1..=3 {
+        admin
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
+    }
+    let body = json!({ "name": "short", "role": "reader", "expires_in": 864_000 });
+    server.make_key(&body);
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (key, tls) = (path("storage.key"), path("tls"));
+    let rows: [(&[&str], &[&str], &str); 6] = [
+        (&["key", "list"], &["ending soon: short in 9d"], "\0"),
+        (
+            &[
+                "key",
+                "create",
+                "bound",
+                "--role",
+                "reader",
+                "--client-san",
+                "a.example",
+            ],
+            &["no client is asked for a certificate"],
+            "its secret is printed",
+        ),
+        (
+            &["state", "purge", "team/net", "1", "--yes"],
+            &["backups made before may still hold it"],
+            "is removed and erased",
+        ),
+        (&["events", "--limit", "1"], &["there are older ones"], "\0"),
+        (
+            &["key", "new-storage", &key],
+            &["keep a copy of", "nobody can help"],
+            "made the storage key",
+        ),
+        (
+            &["tls", "self-signed", "a.example", "--out", &tls],
+            &["where the server cannot read it"],
+            "\0",
+        ),
+    ];
+    for (args, needed, done) in rows {
+        let output = server.cli(&[args, &["-q"]].concat());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
+        for text in needed {
+            assert!(said.contains(text), "{args:?}: {said}");
+        }
+        assert!(!said.contains(done), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn quiet_says_what_a_rollback_would_have_forgotten() {
+    let server = Server::start();
+    let admin = server.admin();
+    let of = |serial, names: &[&str]| {
+        let all: Vec<Value> = names
+            .iter()
+            .map(|name| resource("managed", "terraform_data", name, 1))
+            .collect();
+        tfstate_with(L1, serial, "", &json!(all))
+    };
+    for (serial, names) in [(1, &["a"][..]), (2, &["a", "lonely"])] {
+        admin
+            .write("team/net", of(serial, names), None)
+            .expect_status(200);
+    }
+    let args = ["state", "rollback", "team/net", "1", "--yes", "-q"];
+    let output = server.cli(&args);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("they keep running unmanaged") && said.contains("terraform_data.lonely"),
+        "{said}"
+    );
+    assert!(!said.contains("rolled back"), "{said}");
+}
+
+/// A server says warnings, and where it has put the first key.
+#[test]
+fn a_quiet_server_says_what_needs_a_person() {
+    let server = Setup::new().switch("-q").start();
+    let log = server.stop_and_log();
+    assert!(
+        log.contains("the first start created an admin key"),
+        "{log}"
+    );
+    assert!(!log.contains("statekeep runs"), "{log}");
 }
 
 #[test]

@@ -43,7 +43,13 @@ fn hooks_are_made_listed_shown_tested_and_deleted() {
     let hook = server.admin().get("/api/hooks").json()["hooks"][0].clone();
     newest(&server, &hook, "delivered");
     let (shown, _, _) = run(&server, &["show", &url]);
-    for said in ["state.write", "delivered", "204", "operator"] {
+    for said in [
+        "state.write",
+        "delivered",
+        "204",
+        "operator",
+        "missed          0\n",
+    ] {
         assert!(shown.contains(said), "{said} in {shown}");
     }
     let (json, _, _) = run(&server, &["show", &url, "--format", "json"]);

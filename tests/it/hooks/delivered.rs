@@ -289,4 +289,7 @@ fn events_that_are_gone_before_their_turn_are_counted() {
     eventually("the gap is counted", || {
         admin.at(&server).get(&path(&hook)).json()["missed"] == 2
     });
+    let shown = server.cli(&["hook", "show", hook["id"].as_str().expect("an id")]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("missed          at most 2\n"), "{shown}");
 }

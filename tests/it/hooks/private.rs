@@ -39,7 +39,7 @@ fn a_private_address_is_refused_in_each_spelling_unless_its_host_is_named() {
         assert!(told.contains("is a private address"), "{host}: {told}");
         let told = why(&server, &format!("http://{host}:{port}"), None);
         assert!(
-            told.contains("has to begin with https://"),
+            told.contains("has to begin with https://") && told.contains("--allow-private"),
             "{host}: {told}"
         );
         let told = why(
@@ -47,7 +47,10 @@ fn a_private_address_is_refused_in_each_spelling_unless_its_host_is_named() {
             &format!("https://{host}:{port}"),
             Some("receiver.example"),
         );
-        assert!(told.contains("has to be the host"), "{host}: {told}");
+        assert!(
+            told.starts_with("--allow-private (allow_private) has to be the host"),
+            "{host}: {told}"
+        );
     }
     for host in ["169.254.169.254", "0.0.0.0", "[fe80::1]", "224.0.0.1"] {
         let told = why(&server, &format!("http://{host}/"), Some(host));

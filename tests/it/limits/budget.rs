@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::harness::{Client, Server, Setup, eventually, lock_body, state_path, tfstate};
 use crate::inside;
 use crate::scrape::{eventually_all_is_back, eventually_in_flight, in_flight, monitor};
@@ -399,4 +401,57 @@ fn a_client_that_sends_all_before_it_reads_sees_that_there_is_no_room() {
         }
         false
     });
+}
+
+#[test]
+fn the_search_index_reads_what_it_has_of_a_state_only_if_there_is_memory_for_it() {
+    let server = small().flag("--body-timeout", "10m").start();
+    let (writer, monitor) = (writer(&server), monitor(&server));
+    writer
+        .write("team/big", many_instances(1_000), None)
+        .expect_status(200);
+    writer
+        .write("team/small", tfstate(L1, 1), None)
+        .expect_status(200);
+    let count = |sql: &str| inside::number(server.data(), sql);
+    let behind = || count("SELECT count(*) FROM pending_words");
+    let of = |block: &str| {
+        count(&format!(
+            "SELECT count(*) FROM found_entries WHERE state_id = \
+                (SELECT id FROM states WHERE building_block = '{block}')"
+        ))
+    };
+    eventually("the index has both", || behind() == 0);
+    assert_eq!(of("big"), 1_001, "its instances and its name");
+    eventually_quiet(&server, &monitor);
+
+    let slow = held_by_the_operator(&server, 8);
+    eventually_in_flight(&monitor, ALL, "eight bodies of 1 MiB");
+    for state in ["team/big", "team/small"] {
+        writer.delete(state).expect_status(200);
+    }
+    // The larger one comes first, by its id.
+    eventually("the small one is forgotten", || of("small") == 0);
+    assert_eq!((of("big"), behind()), (1_001, 1), "the large one waits");
+    drop(slow);
+    eventually("the large one is forgotten too", || {
+        (of("big"), behind()) == (0, 0)
+    });
+}
+
+/// A state with so many instances, each with a name of its own.
+fn many_instances(count: usize) -> String {
+    let instance = |number| {
+        json!({
+            "mode": "managed", "type": "null_resource", "name": format!("n{number}"),
+            "provider": "provider[\"registry.terraform.io/hashicorp/null\"]",
+            "instances": [{"schema_version": 0, "attributes": {"id": format!("id-{number}")}}],
+        })
+    };
+    let resources: Vec<_> = (0..count).map(instance).collect();
+    json!({
+        "version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": L1, "outputs": {},
+        "resources": resources, "check_results": null
+    })
+    .to_string()
 }

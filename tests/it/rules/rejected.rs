@@ -320,6 +320,54 @@ fn what_a_key_writes_that_may_only_plan_is_kept_for_a_person() {
 }
 
 #[test]
+fn a_key_that_may_only_plan_pushes_no_writers_rejected_version_out() {
+    let server = Server::start();
+    let (writer, planner) = (server.key("team", "writer"), server.key("team", "planner"));
+    let owner = server.key("team", "owner");
+    owner
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    owner.lock("team/net", "lock-1").expect_status(200);
+    // The planner sends first what the writer's apply will have, so that it counts as theirs.
+    planner
+        .write("team/net", tfstate(L1, 50), None)
+        .expect_problem(403, "forbidden");
+    for serial in [50, 51] {
+        writer
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(423);
+    }
+    for serial in 101..=130 {
+        planner
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_problem(403, "forbidden");
+    }
+    let kept = |code: &str| -> Vec<u64> {
+        let rows = rejected(&writer, "team/net").into_iter();
+        let kept = rows.filter(|row| row["rejected"] == code && row["purged"] == false);
+        kept.filter_map(|row| row["serial"].as_u64()).collect()
+    };
+    assert_eq!(kept("locked"), [51, 50], "what the writer's applies did");
+    assert_eq!(
+        kept("forbidden"),
+        (121..=130).rev().collect::<Vec<_>>(),
+        "the planner's own are bounded, newest first"
+    );
+    assert_eq!(
+        version(&writer, "team/net", 3).expect_status(200).text(),
+        tfstate(L1, 50)
+    );
+    // Nor do a writer's remove the planner's, and no more than 20 of theirs stay.
+    for serial in 201..=225 {
+        writer
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(423);
+    }
+    assert_eq!(kept("locked"), (206..=225).rev().collect::<Vec<_>>());
+    assert_eq!(kept("forbidden").len(), 10);
+}
+
+#[test]
 fn nothing_is_kept_of_what_is_no_state_or_is_there_already() {
     let server = Setup::new()
         .flag("--max-state-size", "1MiB")

@@ -9,7 +9,7 @@ use crate::domain::content::Content;
 use crate::domain::content::compaction::run::{buffer, pause_after};
 use crate::domain::content::read::{SIZE_TAKEN_APART, frame};
 use crate::domain::content::words::plan::steps;
-use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::budget::{Reservation, WhenFull};
 use crate::domain::error::Error;
 use crate::model::frame::Bytes;
 use crate::model::name::StateName;
@@ -33,6 +33,12 @@ const ROW: usize = 64;
 const PART_FOR_INDEXING: u64 = 16;
 /// How many times their size entries take while they are compared.
 const SIZE_COMPARED: u64 = 4;
+
+/// What the index has of a state, in memory that is reserved for as long as it is compared.
+struct HeldEntries {
+    entries: Vec<Findable>,
+    room: Reservation,
+}
 
 /// What is to be in the index of a state.
 struct Wanted {
@@ -141,7 +147,8 @@ impl Content {
     async fn forget_words_of(&self, mut pending: PendingWords) -> Result<(), Error> {
         while let Some(held_in) = self.held_in(pending.state).await? {
             let mut gathered = WordsBatch::default();
-            self.empty(&pending, held_in, Then::Emptied, &mut gathered)
+            let emptied = (Then::Emptied, WhenFull::Wait);
+            self.empty(&pending, held_in, emptied, &mut gathered)
                 .await?;
             self.write_words(&mut gathered).await?;
             let Some(now) = self.pending_now(&pending).await? else {
@@ -179,14 +186,14 @@ impl Content {
         };
         let Some((name, version)) = wanted.live else {
             let held_in = wanted.held_in.unwrap_or_default();
-            return self
-                .empty(&pending, held_in, Then::Forgotten, gathered)
-                .await;
+            let forgotten = (Then::Forgotten, WhenFull::Fail);
+            return self.empty(&pending, held_in, forgotten, gathered).await;
         };
         let workspace = name.workspace.to_string();
         let mut held = wanted.held_in.is_some();
         if let Some(other) = wanted.held_in.filter(|held_in| *held_in != workspace) {
-            self.empty(&pending, other, Then::Emptied, gathered).await?;
+            let emptied = (Then::Emptied, WhenFull::Fail);
+            self.empty(&pending, other, emptied, gathered).await?;
             held = false;
         }
         let of = (state, &name, &version);
@@ -194,9 +201,9 @@ impl Content {
             Vec::new()
         } else {
             let had = if held {
-                self.entries(state).await?
+                Some(self.entries(state, WhenFull::Fail).await?)
             } else {
-                Vec::new()
+                None
             };
             self.steps_to(of, had).await?
         };
@@ -215,20 +222,32 @@ impl Content {
         &self,
         pending: &PendingWords,
         held_in: String,
-        then: Then,
+        (then, when_full): (Then, WhenFull),
         gathered: &mut WordsBatch,
     ) -> Result<(), Error> {
+        let HeldEntries { entries, room } = self.entries(pending.state, when_full).await?;
         let change = WordsChange {
             pending: pending.clone(),
             workspace: held_in,
-            steps: steps(self.entries(pending.state).await?, Vec::new()),
+            steps: steps(entries, Vec::new()),
             then,
         };
-        self.gather(change, gathered).await
+        let done = self.gather(change, gathered).await;
+        drop(room);
+        done
     }
 
-    /// What the index has of a state.
-    async fn entries(&self, state: StateId) -> Result<Vec<Findable>, Error> {
+    /// What the index has of a state. The memory for it is reserved before it is read. Nothing is
+    /// added meanwhile: the index is changed by one at a time.
+    async fn entries(&self, state: StateId, when_full: WhenFull) -> Result<HeldEntries, Error> {
+        let ask = move |view: &View<'_>| view.found_size(state);
+        let needed = self
+            .engine
+            .store
+            .read(ask)
+            .await?
+            .saturating_mul(SIZE_COMPARED);
+        let room = self.engine.reserve_for_copies(needed, when_full).await?;
         let mut all: Vec<Findable> = Vec::new();
         loop {
             let after = all.last().map(|last| (last.kind, last.address.clone()));
@@ -236,7 +255,8 @@ impl Content {
                 move |view: &View<'_>| view.found_entries(state, after.as_ref(), ENTRIES_AT_A_TIME);
             let mut some = self.engine.store.read(ask).await?;
             if some.is_empty() {
-                return Ok(all);
+                let entries = all;
+                return Ok(HeldEntries { entries, room });
             }
             all.append(&mut some);
         }
@@ -252,14 +272,15 @@ impl Content {
     async fn steps_to(
         &self,
         (state, name, version): (StateId, &StateName, &Version),
-        had: Vec<Findable>,
+        had: Option<HeldEntries>,
     ) -> Result<Vec<WordsStep>, Error> {
         let own = Findable::of_state(name);
+        let (had, of_had) = had.map(|had| (had.entries, had.room)).unzip();
+        let had = had.unwrap_or_default();
         if version.head.encrypted || version.size > self.most_indexed() {
             return Ok(steps(had, vec![own]));
         }
-        let held: usize = had.iter().map(Findable::size).sum();
-        let needed = version.size * SIZE_TAKEN_APART + (held as u64 + version.size) * SIZE_COMPARED;
+        let needed = version.size * (SIZE_TAKEN_APART + SIZE_COMPARED);
         let room = self
             .engine
             .reserve_for_copies(needed, WhenFull::Fail)
@@ -268,6 +289,7 @@ impl Content {
         let (reservation, chain) = self.chain(bytes, WhenFull::Fail).await?;
         let sha256 = version.sha256;
         let compare = move |_reserved| {
+            let _of_had = of_had;
             let bytes = blob::decode(chain.iter().map(frame), sha256).ok();
             let found = bytes.and_then(|bytes| diff::findables(&bytes).ok());
             let mut has = found.unwrap_or_default();

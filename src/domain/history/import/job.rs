@@ -186,7 +186,7 @@ impl ImportJob {
         match self.terms.rejected {
             Some(rejection) => {
                 let new = self.new_version(tx, VersionKind::Rejected(rejection));
-                append_rejected(tx, state, &new, blob)
+                append_rejected(tx, (state, rejection), &new, blob)
             }
             None => tx.append(state, &self.new_version(tx, VersionKind::Import), blob),
         }

@@ -218,7 +218,7 @@ fn holds_that_a_key_may_not_set_are_told_each_time_and_set_by_one_that_may() {
     let (to, out) = (Server::start(), dir.path().join("out"));
     put(dir.path(), "key", to.key("team", "writer").secret());
     let key = dir.path().join("key");
-    for _ in 0..2 {
+    for loudness in ["--verbose", "--quiet"] {
         let output = statekeep(&[
             "import",
             str(&out),
@@ -226,9 +226,12 @@ fn holds_that_a_key_may_not_set_are_told_each_time_and_set_by_one_that_may() {
             to.url(),
             "--key-file",
             str(&key),
+            loudness,
         ])
         .output()
         .expect("it runs");
+        let tells = stderr(&output).contains("imported ");
+        assert_eq!(tells, loudness == "--verbose", "{}", stderr(&output));
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(
             stderr(&output).contains("2 versions that were held are not"),
