@@ -245,9 +245,9 @@ mod tests {
             trial.ask(&greedy, &format!("team/{number}"), &id, 1);
             assert!(trial.len() <= MAX_OF_A_KEY + 1);
         }
-        let at_net = trial.waiters.0.lock();
-        let at_net = at_net.iter().filter(|one| one.name == name("team/net"));
-        assert!(at_net.count() <= MAX_AT_AN_ADDRESS);
+        let at_net = |one: &&TurnedAway| one.name == name("team/net");
+        let count = trial.waiters.0.lock().iter().filter(at_net).count();
+        assert!(count <= MAX_AT_AN_ADDRESS, "{count}");
         for crowd in 3..43 {
             for number in 0..30 {
                 let state = format!("team/{crowd}-{number}");
