@@ -1,4 +1,5 @@
-//! Which locks were turned away, and so who waits: a program that waits asks again with the same ID.
+//! Which locks were turned away, and so who waits: a program that waits asks again with the same
+//! ID.
 //!
 //! It lives in memory and decides nothing. After a restart it fills itself within seconds. It is
 //! bounded, and the key that has most of it gives up its oldest. So no key drives out one that has

@@ -69,7 +69,7 @@ fn with_hash(page: &[u8]) -> Vec<u8> {
 }
 
 /// A script or a sheet without the lines that are comments: they are for people who read the
-/// sources, and a tenth of what browsers would load. Line by line, so that what a browser says about
+/// sources, and a tenth of what browsers would load. Line by line, so that what a browser says of
 /// line 7 is about line 7 of the source. Other files stay as they are.
 fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
     let opens = match Path::new(name).extension().and_then(OsStr::to_str) {

@@ -165,7 +165,7 @@ fn who_waits_for_a_lock_is_told_on_home_and_with_the_state() {
         return;
     };
     visitor.open(&view(""));
-    visitor.sees("Waiting nobody");
+    visitor.sees("Waiting\nnobody");
     // They are as old as the view that is asked for.
     let asks = || {
         for number in 0..5 {
