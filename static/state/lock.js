@@ -24,7 +24,7 @@ function Sent({ lock }) {
 
 function TurnedAway({ refused: { count, latest } }) {
   if (!latest) return "nobody";
-  return html`${plural(count, "time")}, last <${Time} at=${latest.at} /> key <b>${latest.key?.name ?? "not known"}</b>
+  return html`${plural(count, "time")}, last <${Time} at=${latest.at} /> key <b>${latest.key?.name ?? "not known"}</b>${" "}
     from ${latest.address}${latest.who && html`, <code>${latest.who}</code>`}`;
 }
 
