@@ -149,6 +149,15 @@ impl Lock {
         self.operation == PLAN
     }
 
+    /// What is remembered of it beside its text.
+    pub fn note(&self) -> LockNote {
+        LockNote {
+            id: self.id.clone(),
+            operation: self.operation.clone(),
+            who: self.who.clone(),
+        }
+    }
+
     /// A lock that the server takes for a caller, in the form that the clients know.
     pub fn taken_for(who: &str, id: &str, (operation, info): (&str, &str), at: Timestamp) -> Self {
         let wire = serde_json::json!({
@@ -267,11 +276,7 @@ impl HeldLock {
 
     /// What a version written under it remembers.
     pub fn note(&self) -> LockNote {
-        LockNote {
-            id: self.lock.id.clone(),
-            operation: self.lock.operation.clone(),
-            who: self.lock.who.clone(),
-        }
+        self.lock.note()
     }
 
     /// The last version written under it, and when. While it is held only its holder writes, so

@@ -49,3 +49,4 @@ pub mod transfer;
 pub mod trust;
 pub mod unique_json;
 pub mod version;
+pub mod waiter;

@@ -3,7 +3,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { ApiError, send } from "../api.js";
-import { number, plural } from "../format.js";
+import { number, operation, plural } from "../format.js";
 import { may } from "../session.js";
 import { Missing, Time } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
@@ -24,8 +24,13 @@ function Sent({ lock }) {
 
 function TurnedAway({ refused: { count, latest } }) {
   if (!latest) return "nobody";
-  return html`${plural(count, "time")}, last <${Time} at=${latest.at} /> key <b>${latest.key?.name ?? "not known"}</b>
+  return html`${plural(count, "time")}, last <${Time} at=${latest.at} /> key <b>${latest.key?.name ?? "not known"}</b>${" "}
     from ${latest.address}${latest.who && html`, <code>${latest.who}</code>`}`;
+}
+
+/** One who waits for the lock, as `waiting` tells it. */
+export function Waiter({ one }) {
+  return html`<b>${one.key.name}</b>${one.who && html` <code>${one.who}</code>`} waits for ${operation(one.operation)}, first asked <${Time} at=${one.since} relative />`;
 }
 
 function Facts({ held }) {
@@ -36,6 +41,9 @@ function Facts({ held }) {
     <${Sent} lock=${held.lock} />
     <${Fact} name="Last write">${write ? html`version ${write.version}, <${Time} at=${write.at} />` : "nothing yet"}<//>
     <${Fact} name="Turned away"><${TurnedAway} refused=${held.refused} /><//>
+    <${Fact} name="Waiting">${held.waiting.length > 0
+      ? held.waiting.map((one) => html`<div key=${one.key.id + one.id}><${Waiter} one=${one} /> from ${one.address}, ${plural(one.asked, "time")}</div>`)
+      : "nobody"}<//>
   </dl>`;
 }
 

@@ -12,7 +12,7 @@ import { detailText, kindName } from "../words.js";
 import { Failure, Loading, Missing, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
 import { stateOf } from "../state/frame.js";
-import { Lift } from "../state/lock.js";
+import { Lift, Waiter } from "../state/lock.js";
 
 /** `level` is warn, bad or nothing. `what` is read first, `more` says it in full. */
 function Line({ level = "", what, more = null, action = null }) {
@@ -110,6 +110,8 @@ function Approvals({ approvals, reload }) {
 
 const EVERY_MS = 15_000;
 const LOCKS = 100;
+/** How many of those that wait for a lock are named in its line. */
+const WAITERS = 3;
 const EVENTS = 30;
 const EVENT_DAYS = 14;
 /** A lock that is older than an hour is seldom that of an apply. */
@@ -168,10 +170,12 @@ function Lock({ state }) {
   const write = lock.last_write
     ? html`last write v${lock.last_write.version} <${Time} at=${lock.last_write.at} relative />`
     : "nothing written under it";
-  const { count, latest } = lock.refused ?? {};
+  const { count, latest } = lock.refused;
+  const more = lock.waiting.length - WAITERS;
   return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
     what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />`}
-    more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${latest && ` · ${plural(count, "refused try", "refused tries")}, last by ${latest.key?.name ?? "an unknown key"}`}`}
+    more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${latest && ` · ${plural(count, "refused try", "refused tries")}, last by ${latest.key?.name ?? "an unknown key"}`}
+      ${lock.waiting.slice(0, WAITERS).map((one) => html` · <${Waiter} one=${one} />`)}${more > 0 && ` · ${number(more)} more wait`}`}
     action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
 }
 

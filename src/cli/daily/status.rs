@@ -105,10 +105,16 @@ fn locks(status: &Value) -> String {
         return held;
     }
     let oldest = moment(&status["oldest_lock_at"]);
-    match status["only_locked"].as_u64() {
-        Some(only @ 1..) => format!("{held}, {only} without a state; the oldest since {oldest}"),
-        Some(0) | None => format!("{held}; the oldest since {oldest}"),
-    }
+    let only = match status["only_locked"].as_u64() {
+        Some(only @ 1..) => format!(", {only} without a state"),
+        Some(0) | None => String::new(),
+    };
+    let waiting = match status["waiting"].as_u64() {
+        Some(1) => "; 1 run waits".to_owned(),
+        Some(waiting @ 2..) => format!("; {waiting} runs wait"),
+        Some(0) | None => String::new(),
+    };
+    format!("{held}{only}; the oldest since {oldest}{waiting}")
 }
 
 fn disk(status: &Value) -> String {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
+use crate::cli::common::rows::rows;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
@@ -108,12 +109,28 @@ fn lock(lock: &Value) -> Vec<Pair> {
         text(&inner["Who"]),
         text(&lock["address"])
     );
-    vec![
+    let mut pairs = vec![
         ("lock", text(&inner["ID"])),
         ("locked by", harmless(&by)),
         ("locked for", text(&inner["Operation"])),
         ("locked at", moment(&lock["locked_at"])),
         ("written under it", text(&lock["last_write"]["version"])),
         ("turned away", text(&lock["refused"]["count"])),
-    ]
+    ];
+    pairs.extend(rows(lock, "waiting").iter().map(waiter));
+    pairs
+}
+
+/// One who waits for the lock.
+fn waiter(one: &Value) -> Pair {
+    let said = format!(
+        "{} ({}) from {} for {} since {}, asked {} times",
+        text(&one["key"]["name"]),
+        text(&one["who"]),
+        text(&one["address"]),
+        text(&one["operation"]),
+        moment(&one["since"]),
+        text(&one["asked"])
+    );
+    ("waits", said)
 }

@@ -13,6 +13,7 @@ pub mod shares;
 pub mod single_flight;
 pub mod start_preview;
 pub mod trust;
+pub mod waiters;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::places::{KeyPlaces, TakenPlace};
 use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::engine::trust::Trust;
+use crate::domain::engine::waiters::Waiters;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
 use crate::model::caller::Caller;
@@ -48,6 +50,8 @@ pub struct Engine {
     background: Worker,
     /// Whether the clock can be believed.
     pub(in crate::domain) trust: Arc<Trust>,
+    /// Which locks were turned away, and so who waits.
+    pub(in crate::domain) waiters: Arc<Waiters>,
     /// Held for as long as the store is open, and so the last to be dropped.
     pub(in crate::domain) dir: DirLock,
 }
@@ -74,6 +78,7 @@ impl Engine {
             cores: Cores::start()?,
             aside: AsideThread::start()?,
             background: Worker::in_the_background()?,
+            waiters: Arc::default(),
             metrics,
             limits: Arc::new(limits),
             dir,

@@ -102,6 +102,7 @@ fn relocate(
         summary,
         lock: None,
         freeze: None,
+        waiting: Vec::new(),
     });
     moved
         .map(Ok)

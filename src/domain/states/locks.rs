@@ -1,19 +1,23 @@
 //! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
 
-use crate::domain::access::{Acted, act, authorize, denied, freeze_in_the_way};
+use std::sync::Arc;
+
+use crate::domain::access::{Acted, act, act_then, authorize, denied, freeze_in_the_way};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::states::read::lock_and_freeze;
+use crate::domain::states::waiting::Waiting;
 use crate::model::caller::{Caller, LiveCaller};
-use crate::model::clock::Timestamp;
+use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::freeze::Freeze;
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::Lookup;
+use crate::model::waiter::Waiter;
 use crate::sabotage::{self, Fault};
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// The most locks of one key on addresses that have no state.
 const MAX_ON_NOTHING_OF_A_KEY: u64 = 100;
@@ -76,6 +80,8 @@ pub struct ShownLock {
     pub last_write: Option<(u64, Timestamp)>,
     /// The freeze that holds.
     pub freeze: Option<Freeze>,
+    /// Who waits for the address, the oldest first.
+    pub waiting: Vec<Waiter>,
 }
 
 impl Locks<'_> {
@@ -109,13 +115,34 @@ impl Locks<'_> {
         let touches = Touches::Address(wanted.clone());
         let room = self.engine.limits.room_for_removing();
         let too_early = self.seen_too_early(&wanted).await?;
+        let note = self.noting(caller, name, &lock);
         let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             if too_early.as_ref().is_some_and(Option::is_none) {
                 tx.remove_lock(&wanted)?;
             }
             take(tx, by, &wanted, &lock, room)
         };
-        act(self.engine, caller, (touches, size), job).await
+        act_then(self.engine, caller, (touches, size), job, note).await
+    }
+
+    /// Notes whether a caller waits for a lock.
+    fn noting(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock: &Lock,
+    ) -> impl FnOnce(&Acted<Locking>) + Send + use<> {
+        let (waiters, lock) = (Arc::clone(&self.engine.waiters), lock.note());
+        let (caller, name) = (caller.clone(), name.clone());
+        move |done| match done {
+            Ok(Ok(Locking::HeldBy(_))) => {
+                let when = (clock::now(), clock::monotonic());
+                waiters.turned_away(&caller, &name, lock, when);
+            }
+            Ok(Ok(Locking::Held(_)) | Err(_)) => waiters.ended(&caller, &name, &lock.id),
+            // The store failed, and the caller may ask again.
+            Err(_) => {}
+        }
     }
 
     /// The lock as it was before its transaction, for a sabotaged server that believes it still is.
@@ -141,16 +168,18 @@ impl Locks<'_> {
         act(self.engine, caller, (touches, 0), job).await
     }
 
-    /// The lock that is held, with its evidence, and the freeze.
+    /// The lock that is held, with its evidence, the freeze, and who waits.
     pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<ShownLock, Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::Inspect, name)?;
         }
-        let (lookup, (held, freeze)) = self
-            .engine
-            .store
-            .read_inline(|view| Ok((view.lookup(name)?, lock_and_freeze(view, name, true)?)))
-            .await?;
+        let waiting = Waiting::now(self.engine, Some(name));
+        let look_up = |view: &View<'_>| {
+            let held = lock_and_freeze(view, name, true)?;
+            Ok((view.lookup(name)?, held, waiting.at(view, name)))
+        };
+        let found = self.engine.store.read_inline(look_up).await?;
+        let (lookup, (held, freeze), waiting) = found;
         if let Some(left) = lookup.gone() {
             return Err(Error::gone(name, left));
         }
@@ -166,6 +195,7 @@ impl Locks<'_> {
             held,
             last_write,
             freeze,
+            waiting,
         })
     }
 }

@@ -15,6 +15,7 @@ pub mod permit;
 pub mod prepare;
 pub mod read;
 pub mod rules;
+pub mod waiting;
 pub mod write;
 
 use crate::domain::content::Content;

@@ -13,6 +13,7 @@ use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::error::Error;
 use crate::domain::states::States;
 use crate::domain::states::outputs::{list_of_outputs, only_outputs, place_of_outputs};
+use crate::domain::states::waiting::Waiting;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::clock::Timestamp;
@@ -25,6 +26,7 @@ use crate::model::page::{DamagedRow, ListPage};
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
 use crate::model::version::Version;
+use crate::model::waiter::Waiter;
 use crate::store::{StoreError, Touches, Tx, View};
 
 /// A list of states ends with the one whose lock takes all of its locks beyond so many bytes. Real
@@ -74,6 +76,8 @@ pub struct Listed {
     pub lock: Option<HeldLock>,
     /// The freeze that holds for it.
     pub freeze: Option<Freeze>,
+    /// Who waits for the lock, the oldest first. Only a list of states looks for them.
+    pub waiting: Vec<Waiter>,
 }
 
 /// A page of the list of states.
@@ -231,7 +235,16 @@ impl States<'_> {
             return Ok(ListedStates::default());
         }
         let store = &self.engine.store;
-        let list = store.read(move |view| list_states(view, &filter)).await?;
+        let waiting = Waiting::now(self.engine, None);
+        let list = move |view: &View<'_>| {
+            let mut list = list_states(view, &filter)?;
+            let rows = list.page.rows.iter_mut();
+            for row in rows.filter(|row| row.lock.is_some()) {
+                row.waiting = waiting.at(view, &row.summary.name);
+            }
+            Ok(list)
+        };
+        let list = store.read(list).await?;
         store.note_damaged(&list.page.damaged);
         Ok(list)
     }
@@ -262,6 +275,7 @@ pub(super) fn list_states(
                     summary,
                     lock,
                     freeze,
+                    waiting: Vec::new(),
                 });
             }
             // Whether it is locked is not known, so nothing is told of it as if it were.

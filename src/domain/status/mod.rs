@@ -25,6 +25,7 @@ use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::sealing::SealStatus;
+use crate::domain::states::waiting::Waiting;
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
     about_syslog, bound_keys_shut_out, damage, damage_met, fault_problem, forgotten_key,
@@ -139,6 +140,8 @@ pub struct StatusReport {
     pub only_locked: u64,
     /// Since when the oldest of them has been held.
     pub oldest_lock_at: Option<Timestamp>,
+    /// Locks that are waited for: their programs were turned away and ask again.
+    pub waiting: usize,
     /// API keys, ended ones too.
     pub keys: u64,
     /// Bytes of the database file.
@@ -459,12 +462,14 @@ impl<'a> Status<'a> {
         since: Option<Timestamp>,
     ) -> Result<StatusReport, Error> {
         authorize_everywhere(caller, Permission::Status)?;
+        let waiting = Waiting::now(self.engine, None);
         let read = self.engine.store.read(move |view| {
             let versions_since = since.map(|since| view.versions_since(since)).transpose()?;
             let seals = view.seal_facts()?;
-            Ok((view.counts()?, view.oldest_lock()?, versions_since, seals))
+            let locks = (view.oldest_lock()?, waiting.count(view));
+            Ok((view.counts()?, locks, versions_since, seals))
         });
-        let (counts, oldest_lock_at, versions_since, seals) = read.await?;
+        let (counts, (oldest_lock_at, waiting), versions_since, seals) = read.await?;
         let (database_size, wal_size) = self.engine.store.file_sizes();
         Ok(StatusReport {
             health: self.health().await,
@@ -477,6 +482,7 @@ impl<'a> Status<'a> {
             locks: counts.locks,
             only_locked: counts.only_locked,
             oldest_lock_at,
+            waiting,
             keys: counts.keys,
             database_size,
             wal_size,

@@ -68,17 +68,19 @@ fn with_hash(page: &[u8]) -> Vec<u8> {
     page.replace(PLACE, &place).into_bytes()
 }
 
-/// A script without the lines that are comments: they are for people who read the sources, and a
-/// tenth of what browsers would load. Line by line, so that what a browser says about line 7 is
-/// about line 7 of the source. Other files stay as they are.
+/// A script or a sheet without the lines that are comments: they are for people who read the
+/// sources, and a tenth of what browsers would load. Line by line, so that what a browser says of
+/// line 7 is about line 7 of the source. Other files stay as they are.
 fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
-    if Path::new(name).extension() != Some(OsStr::new("js")) {
-        return bytes.to_vec();
-    }
+    let opens = match Path::new(name).extension().and_then(OsStr::to_str) {
+        Some("js") => "/**",
+        Some("css") => "/*",
+        Some(_) | None => return bytes.to_vec(),
+    };
     let mut is_open = false;
     let kept = |line: &str| {
         let text = line.trim();
-        is_open |= text.starts_with("/**");
+        is_open |= text.starts_with(opens);
         let is_comment = is_open || text.starts_with("//");
         is_open &= !text.ends_with("*/");
         if is_comment {

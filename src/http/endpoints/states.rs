@@ -27,7 +27,10 @@ const MEMBERS: RowMembers = RowMembers {
         created_at updated_at deleted_at transferred_to",
     below: &[
         ("current", fields::VERSION),
-        ("lock", "lock key address locked_at last_write refused"),
+        (
+            "lock",
+            "lock key address locked_at last_write refused waiting",
+        ),
         ("frozen", "until reason frozen_at frozen_by"),
     ],
 };

@@ -93,14 +93,18 @@ pub(in crate::http) fn shown_lock(shown: &ShownLock) -> Value {
     let held = shown.held.as_ref();
     let mut answer = held.map_or(nothing, |held| held_lock(held, shown.last_write));
     answer["frozen"] = json!(shown.freeze);
+    answer["waiting"] = json!(shown.waiting);
     answer
 }
 
 /// A state in a list.
 pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
     let summary = &state.summary;
-    let lock = state.lock.as_ref();
-    let lock = lock.map(|held| held_lock(held, held.last_write(summary.current.as_ref())));
+    let lock = state.lock.as_ref().map(|held| {
+        let mut lock = held_lock(held, held.last_write(summary.current.as_ref()));
+        lock["waiting"] = json!(state.waiting);
+        lock
+    });
     json!({
         "workspace": summary.name.workspace,
         "buildingBlock": summary.name.block,

@@ -45,6 +45,7 @@ mod transfer;
 mod transfer_back;
 mod verify;
 mod versions;
+mod waiting;
 mod whoami;
 
 use serde_json::Value;

@@ -7,6 +7,7 @@ use crate::harness::{Client, Server, lock_body, state_path};
 
 for_each_program![
     an_apply_waits_for_the_lock_and_goes_on,
+    an_apply_that_waits_is_named_until_it_has_the_lock,
     a_user_who_does_not_wait_sees_who_holds_the_lock,
     an_apply_sees_the_lock_of_another_apply,
     a_killed_apply_leaves_its_lock_and_no_version,
@@ -45,6 +46,44 @@ fn an_apply_waits_for_the_lock_and_goes_on(program: &Program) {
         (&2.into(), &1.into())
     );
     admin.expect_unlocked(STATE);
+}
+
+fn an_apply_that_waits_is_named_until_it_has_the_lock(program: &Program) {
+    let server = Server::start();
+    let (admin, backend) = (server.admin(), Backend::locking(&server.state(STATE)));
+    let late = server.key("team", "writer");
+    let module = Module::new(program, &late, &backend).ready(&gated_resource("slow"));
+    admin.lock(STATE, "the-holders-id").expect_status(200);
+
+    let gate = Gate::close(&module, "slow");
+    let mut run = module.start_apply(&["-lock-timeout=60s"]);
+    let waiting = || admin.lock_evidence(STATE).expect("a lock")["waiting"].clone();
+    run.wait_until("it is told that it waits", || {
+        waiting()[0]["asked"].as_u64() >= Some(3)
+    });
+    let told = waiting();
+    let one = &told[0];
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!(
+        (&one["operation"], &one["key"]["id"]),
+        (&"OperationTypeApply".into(), &late.key_id.as_str().into()),
+        "{one}"
+    );
+    assert!(
+        one["who"].as_str().is_some_and(|who| who.contains('@')),
+        "{one}"
+    );
+
+    admin.unlock(STATE, "the-holders-id").expect_status(200);
+    gate.wait_for(&mut run);
+    let held = admin.lock_evidence(STATE).expect("its lock");
+    assert_eq!(
+        (&held["lock"]["ID"], &held["waiting"]),
+        (&one["id"], &serde_json::json!([])),
+        "{held}"
+    );
+    gate.open();
+    run.wait().ok();
 }
 
 fn a_user_who_does_not_wait_sees_who_holds_the_lock(program: &Program) {

@@ -1,10 +1,8 @@
 //! What goes over the wire with the page: the policy, the types, what is not there and what is not
 //! allowed.
 
-use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 
 use super::{INDEX, PLACE, POLICY, below, kind, part};
 use crate::harness::{Answer, Client, Server, tfstate};
@@ -66,15 +64,17 @@ fn the_page_names_its_files_below_a_hash_of_them_and_is_kept_by_nobody() {
 /// A file as browsers get it: our scripts have empty lines where comments are.
 fn as_served(file: &str) -> String {
     let text = part(file);
-    let is_script = Path::new(file).extension() == Some(OsStr::new("js"));
-    if !is_script || file.starts_with("vendor/") {
-        return text;
-    }
+    let opens = match kind(file) {
+        _ if file.starts_with("vendor/") => return text,
+        "text/javascript" => "/**",
+        "text/css" => "/*",
+        _ => return text,
+    };
     let mut lines: Vec<_> = text.lines().collect();
     let mut at = 0;
     while at < lines.len() {
         let first = lines[at].trim_start();
-        if first.starts_with("/**") {
+        if first.starts_with(opens) {
             while !lines[at].ends_with("*/") {
                 lines[at] = "";
                 at += 1;
@@ -90,7 +90,7 @@ fn as_served(file: &str) -> String {
 
 /// A control: nothing but comments is left out, and texts keep their addresses.
 #[test]
-fn browsers_get_all_of_a_script_but_its_comments() {
+fn browsers_get_all_of_a_script_and_of_a_sheet_but_their_comments() {
     let (file, served) = ("router.js", as_served("router.js"));
     assert!(part(file).contains("// Every view is a link."));
     assert!(!served.contains("// Every view is a link."), "{served}");
@@ -98,6 +98,10 @@ fn browsers_get_all_of_a_script_but_its_comments() {
     assert_eq!(served.lines().count(), part(file).lines().count());
     let code = |text: &str| text.matches("export ").count();
     assert_eq!(code(&served), code(&part(file)));
+    let (file, served) = ("style.css", as_served("style.css"));
+    assert!(part(file).contains("/* Controls. */") && !served.contains("/*"));
+    let rules = |text: &str| text.matches('{').count();
+    assert_eq!(rules(&served), rules(&part(file)));
 }
 
 #[test]

@@ -152,3 +152,38 @@ fn a_key_shows_its_certificates_and_home_says_whom_a_lock_turned_away_last() {
     visitor.sees("2 times, last");
     visitor.was_quiet();
 }
+
+#[test]
+fn who_waits_for_a_lock_is_told_on_home_and_with_the_state() {
+    let server = Server::start();
+    story::tell(&server);
+    let holder = server.key("team", "writer");
+    holder.lock(STATE, "held").expect_status(200);
+    let late = json!({"name": "late", "workspace": "team", "role": "writer"});
+    let late = server.make_key(&late);
+    let Some(visitor) = Visitor::signed_in(&server, &server.key("team", "reader")) else {
+        return;
+    };
+    visitor.open(&view(""));
+    visitor.sees("Waiting\nnobody");
+    // They are as old as the view that is asked for.
+    let asks = || {
+        for number in 0..5 {
+            late.lock(STATE, &format!("other-{number}"))
+                .expect_status(423);
+        }
+    };
+    asks();
+    asks();
+    visitor.open("/#/");
+    visitor.sees("late someone@somewhere waits for apply, first asked just now");
+    visitor.sees("2 more wait");
+    visitor.inspect("home with who waits");
+    asks();
+    visitor.open(&view(""));
+    visitor.sees(
+        "late someone@somewhere waits for apply, first asked just now from 127.0.0.1, 3 times",
+    );
+    visitor.inspect("a lock that is waited for");
+    visitor.was_quiet();
+}
