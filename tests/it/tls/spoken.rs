@@ -1,8 +1,11 @@
 //! What is spoken on a port with TLS: the whole API over HTTP/1.1, and one line for plain HTTP.
 
+use tempfile::NamedTempFile;
+
 use super::L1;
 use super::authority::Site;
-use crate::harness::{Client, Server, state_path, tfstate};
+use crate::disk::strace;
+use crate::harness::{Client, Server, Setup, state_path, tfstate};
 use crate::wire::Wire;
 
 #[test]
@@ -88,5 +91,24 @@ fn browsers_are_not_told_to_use_tls_for_the_whole_host() {
             !answer.headers.contains_key("strict-transport-security"),
             "{path}"
         );
+    }
+}
+
+/// With a delay, the last part of an answer waits until the client has acknowledged the others,
+/// which clients put off for 40 ms.
+#[test]
+fn no_part_of_an_answer_waits_for_what_the_client_says_of_another() {
+    let site = Site::new();
+    for setup in [Setup::new(), site.setup()] {
+        let calls = NamedTempFile::new().expect("a file");
+        let into = calls.path().to_str().expect("UTF-8");
+        let Some(setup) = strace(setup, &["-o", into, "-e", "trace=setsockopt"]) else {
+            return;
+        };
+        let server = setup.start();
+        server.anonymous().get("/healthz").expect_status(200);
+        // Said before the request was read.
+        let calls = std::fs::read_to_string(calls.path()).expect("what strace saw");
+        assert!(calls.contains("TCP_NODELAY, [1]"), "{calls}");
     }
 }
