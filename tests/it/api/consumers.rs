@@ -147,10 +147,10 @@ fn it_says_who_read_what_and_whether_that_is_what_it_is_now() {
 #[test]
 fn the_current_version_by_its_number_counts_and_what_brings_no_outputs_does_not() {
     let Site {
+        server: _server,
         owner,
         auditor,
         outputs,
-        ..
     } = site();
     let named = |who: &Client| who.get("/api/whoami").json()["key"]["name"].clone();
     let (its, reader) = (named(&owner), named(&outputs));
