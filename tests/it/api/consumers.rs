@@ -180,17 +180,6 @@ fn the_current_version_by_its_number_counts_and_what_brings_no_outputs_does_not(
         &auditor,
         &json!([[reader, 1, true, 0, 2], [its, 3, true, 3, 1]]),
     );
-    // A deleted state has no current version.
-    owner.delete(NET).expect_status(200);
-    read("versions/3");
-    owner
-        .post_json(&format!("{}/restore", state_path(NET)), &json!({}))
-        .expect_status(200);
-    owner.get(&state_path(NET)).expect_status(200);
-    becomes(
-        &auditor,
-        &json!([[reader, 1, true, 0, 2], [its, 3, true, 4, 1]]),
-    );
 }
 
 #[test]
