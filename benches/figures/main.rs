@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 mod backup;
+mod beside;
 mod credential;
 mod get;
 mod greedy;
@@ -21,10 +22,12 @@ mod inside;
 mod load;
 mod look;
 mod machine;
+mod noise;
 mod parts;
 mod pieces;
 mod post;
 mod process;
+mod rekey;
 mod report;
 mod rivals;
 mod start;
@@ -47,7 +50,7 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 16] = [
+const FIGURES: [(&str, Figure); 17] = [
     ("get", get::run),
     ("tls", tls::run),
     ("post", post::run),
@@ -60,6 +63,7 @@ const FIGURES: [(&str, Figure); 16] = [
     ("history-pace", history::run_pace),
     ("history-length", history::run_length),
     ("backup", backup::run),
+    ("rekey", rekey::run),
     ("parts", parts::run),
     ("grow", grow::run),
     ("grow-bytes", grow::run_bytes),
