@@ -181,7 +181,8 @@ fn a_receiver_that_asks_for_a_certificate_is_shown_the_one_of_now() {
     assert!(messages.try_recv().is_err(), "nothing was taken");
 
     put(&authority.between(&["statekeep.example"], -1, 1));
-    let setup = setup().flag("--syslog-cert", &file("head.pem"));
+    let setup = setup().flag("--log-level", "trace");
+    let setup = setup.flag("--syslog-cert", &file("head.pem"));
     let server = setup.flag("--syslog-key", &file("head.key")).start();
     next(&messages);
 
@@ -190,9 +191,19 @@ fn a_receiver_that_asks_for_a_certificate_is_shown_the_one_of_now() {
     take_backup(&server, dir.path());
     eventually("it is told", || problem(&server).is_some());
     assert!(messages.try_recv().is_err(), "nothing was taken");
-    put(&authority.between(&["statekeep.example"], -1, 1));
+    let last = authority.between(&["statekeep.example"], -1, 1);
+    put(&last);
     next(&messages);
     eventually("it is well again", || problem(&server).is_none());
+    let log = server.log();
+    assert!(log.contains("head.pem") || log.contains("syslog"), "{log}");
+    assert!(!log.contains(inside(&last.key)), "{log}");
+}
+
+/// A part of a key's file that is nothing but key.
+fn inside(pem: &str) -> &str {
+    let body = pem.lines().nth(1).expect("PEM");
+    &body[body.len() / 2..]
 }
 
 #[test]
@@ -230,6 +241,9 @@ fn a_certificate_that_cannot_be_shown_is_refused_at_the_start() {
         let setup = setup.flag("--syslog-cert", cert).flag("--syslog-key", key);
         let told = setup.try_start().err().expect("it does not start");
         assert!(told.contains(word), "{word}: {told}");
+        for key in [&pair.key, &other.key] {
+            assert!(!told.contains(inside(key)), "{told}");
+        }
     }
     let alone = Setup::new().flag("--syslog-cert", &cert);
     let told = alone.try_start().err().expect("it does not start");
