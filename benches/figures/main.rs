@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 mod backup;
+mod beside;
 mod chain;
 mod credential;
 mod get;
@@ -22,10 +23,12 @@ mod inside;
 mod load;
 mod look;
 mod machine;
+mod noise;
 mod parts;
 mod pieces;
 mod post;
 mod process;
+mod rekey;
 mod report;
 mod rivals;
 mod sealing;
@@ -49,7 +52,7 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 18] = [
+const FIGURES: [(&str, Figure); 19] = [
     ("get", get::run),
     ("tls", tls::run),
     ("post", post::run),
@@ -63,6 +66,7 @@ const FIGURES: [(&str, Figure); 18] = [
     ("history-length", history::run_length),
     ("backup", backup::run),
     ("sealing", sealing::run),
+    ("rekey", rekey::run),
     ("parts", parts::run),
     ("grow", grow::run),
     ("grow-bytes", grow::run_bytes),

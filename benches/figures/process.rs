@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use statekeep::config::MIB;
 use tempfile::TempDir;
 
 use crate::Res;
@@ -79,6 +80,13 @@ pub(crate) fn program() -> PathBuf {
 /// A path as an argument.
 pub(crate) fn as_text(path: &Path) -> Res<&str> {
     Ok(path.to_str().ok_or("a path that is not text")?)
+}
+
+/// How large a file is, in whole MiB.
+pub(crate) fn mebibytes(file: &Path) -> Res<f64> {
+    Ok(f64::from(u32::try_from(
+        std::fs::metadata(file)?.len() / MIB,
+    )?))
 }
 
 /// Memory of a process in MiB.

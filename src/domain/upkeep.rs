@@ -104,6 +104,7 @@ impl<'a> Upkeep<'a> {
             self.mirror.follow(),
             self.event_file.follow(),
             self.syslog.follow(),
+            self.tell_backups(),
             self.hooks.follow()
         );
     }
@@ -126,6 +127,15 @@ impl<'a> Upkeep<'a> {
             self.events.buffer.buffered().await;
             tokio::time::sleep(GATHER_FOR).await;
             self.events.flush().await;
+        }
+    }
+
+    /// A head of the event log goes out with each backup, so that what came after it can be told
+    /// from what came before.
+    async fn tell_backups(&self) {
+        loop {
+            self.backups.one_made().await;
+            self.syslog.send_now();
         }
     }
 

@@ -11,7 +11,7 @@ mod wire;
 pub use server::files::allow_connections;
 pub use server::socket::{bind_socket, reachable_path};
 pub use server::{Bindings, RunningServer};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, shown_pair, warn_of_key_readers};
 
 use std::future::Future;
 use std::io;

@@ -3,15 +3,17 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, Server, Setup, eventually, statekeep, tfstate};
-use crate::tls::authority::Authority;
+use crate::tls::authority::{Authority, Pair};
 
 const LINEAGE: &str = "00000001-1111-4111-8111-111111111111";
 
@@ -152,6 +154,150 @@ fn a_receiver_behind_tls_is_believed_only_if_the_machine_trusts_it() {
     let server = setup.flag("--syslog", &url).start();
     next(&messages);
     assert_eq!(problem(&server), None);
+}
+
+#[test]
+fn a_receiver_that_asks_for_a_certificate_is_shown_the_one_of_now() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (listener, port) = listen();
+    let tls = authority.server(1).served_to_those_of(&authority);
+    let messages = receive(listener, Some(tls));
+    let url = format!("tls://127.0.0.1:{port}");
+    let dir = TempDir::new().expect("a directory");
+    let file = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let put = |pair: &Pair| {
+        std::fs::write(file("head.key"), &pair.key).expect("a file");
+        std::fs::write(file("head.pem"), &pair.cert).expect("a file");
+    };
+    std::fs::write(file("ca.pem"), authority.pem()).expect("a file");
+    let setup = || {
+        let setup = Setup::new().env("SSL_CERT_FILE", &file("ca.pem"));
+        setup.flag("--syslog", &url)
+    };
+
+    let server = setup().start();
+    eventually("it is told", || problem(&server).is_some());
+    drop(server);
+    assert!(messages.try_recv().is_err(), "nothing was taken");
+
+    put(&authority.between(&["statekeep.example"], -1, 1));
+    let setup = setup().flag("--log-level", "trace");
+    let setup = setup.flag("--syslog-cert", &file("head.pem"));
+    let server = setup.flag("--syslog-key", &file("head.key")).start();
+    next(&messages);
+
+    // Another authority's is shown too, and is not taken.
+    put(&other.between(&["statekeep.example"], -1, 1));
+    take_backup(&server, dir.path());
+    eventually("it is told", || problem(&server).is_some());
+    assert!(messages.try_recv().is_err(), "nothing was taken");
+    let last = authority.between(&["statekeep.example"], -1, 1);
+    put(&last);
+    next(&messages);
+    eventually("it is well again", || problem(&server).is_none());
+    let log = server.log();
+    assert!(log.contains("head.pem") || log.contains("syslog"), "{log}");
+    assert!(!log.contains(inside(&last.key)), "{log}");
+}
+
+/// A part of a key's file that is nothing but key.
+fn inside(pem: &str) -> &str {
+    let body = pem.lines().nth(1).expect("PEM");
+    &body[body.len() / 2..]
+}
+
+#[test]
+fn a_certificate_that_cannot_be_shown_is_refused_at_the_start() {
+    let authority = Authority::new();
+    let (pair, other) = (authority.server(1), authority.server(1));
+    let dir = TempDir::new().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (cert, key) = (file("head.pem", &pair.cert), file("head.key", &pair.key));
+    let (another, empty) = (file("other.key", &other.key), file("empty", ""));
+    let missing = dir
+        .path()
+        .join("missing")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
+    let cases = [
+        (
+            "tls",
+            &cert,
+            &another,
+            "is not that of the first certificate",
+        ),
+        ("tls", &cert, &missing, "No such file"),
+        ("tls", &empty, &key, "BEGIN CERTIFICATE"),
+        ("tls", &cert, &empty, "BEGIN PRIVATE KEY"),
+        ("tcp", &cert, &key, "is in clear"),
+    ];
+    for (scheme, cert, key, word) in cases {
+        let setup = Setup::new().flag("--syslog", &format!("{scheme}://127.0.0.1:9"));
+        let setup = setup.flag("--syslog-cert", cert).flag("--syslog-key", key);
+        let told = setup.try_start().err().expect("it does not start");
+        assert!(told.contains(word), "{word}: {told}");
+        for key in [&pair.key, &other.key] {
+            assert!(!told.contains(inside(key)), "{told}");
+        }
+    }
+    let alone = Setup::new().flag("--syslog-cert", &cert);
+    let told = alone.try_start().err().expect("it does not start");
+    assert!(told.contains("--syslog-key"), "{told}");
+}
+
+fn take_backup(server: &Server, dir: &Path) {
+    let file = dir.join(format!("{}.tar.zst", uuid::Uuid::new_v4()));
+    let output = server.cli(&["backup", file.to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The newest backup that the log has an event of.
+fn newest_backup(server: &Server) -> u64 {
+    let query = "/api/events?kind=backup.make&limit=1";
+    let events = server.admin().get(query).expect_status(200).json();
+    events["events"][0]["seq"].as_u64().expect("an event")
+}
+
+#[test]
+fn a_receiver_gets_the_head_at_each_backup() {
+    let (listener, port) = listen();
+    let messages = receive(listener, None);
+    let dir = TempDir::new().expect("a directory");
+    let kept = dir.path().join("kept");
+    let setup = Setup::new().flag("--backup-dir", kept.to_str().expect("UTF-8"));
+    let url = format!("tcp://127.0.0.1:{port}");
+    let server = setup.flag("--syslog", &url).start();
+    let mut heads = vec![next(&messages).0];
+    // The server makes the first one by itself.
+    heads.push(next(&messages).0);
+    let number = |head: &Value| head["number"].as_u64().expect("a number");
+    assert!(number(&heads[1]) >= newest_backup(&server), "{heads:?}");
+    for _ in 0..3 {
+        take_backup(&server, dir.path());
+        heads.push(next(&messages).0);
+        assert!(
+            number(&heads[heads.len() - 1]) >= newest_backup(&server),
+            "{heads:?}"
+        );
+    }
+    // Without backups, a minute lies between two heads.
+    let at = |head: &Value| {
+        let at = head["at"].as_str().expect("a time");
+        humantime::parse_rfc3339(at).expect("a time")
+    };
+    let apart = |two: &[Value]| at(&two[1]).duration_since(at(&two[0])).expect("in order");
+    let nearest = heads[1..].windows(2).map(apart).min().expect("heads");
+    assert!(nearest < Duration::from_mins(1), "{heads:?}");
+    let first = apart(&heads[..2]);
+    assert!(
+        first < Duration::from_mins(1),
+        "the server's own: {heads:?}"
+    );
 }
 
 #[test]

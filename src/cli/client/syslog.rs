@@ -11,11 +11,13 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ConfigBuilder};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::json;
@@ -25,7 +27,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::cli::client::addresses::Reachable;
 use crate::cli::client::names::JudgedNames;
+use crate::cli::output::CliError;
 use crate::domain::events::syslog::{SendHead, Sending};
+use crate::http::{shown_pair, warn_of_key_readers};
 use crate::model::signed_head::SignedHead;
 
 /// How long one try may take: the name, the connection, the handshake, and until the receiver has
@@ -79,34 +83,73 @@ impl fmt::Display for SyslogReceiver {
     }
 }
 
-impl SendHead for SyslogReceiver {
+/// The files of the certificate that is shown to a receiver, and of its key.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct ShownFiles {
+    /// PEM: the certificate of the key first, then those of authorities.
+    pub(in crate::cli) cert: PathBuf,
+    /// PEM, without a passphrase.
+    pub(in crate::cli) key: PathBuf,
+}
+
+/// Sends heads to a receiver.
+pub(in crate::cli) struct SyslogSender {
+    receiver: SyslogReceiver,
+    /// What is shown if the receiver asks for a certificate.
+    shown: Option<ShownFiles>,
+}
+
+impl SyslogSender {
+    /// Sends to a receiver. Files that are no good are refused now, not at the first head.
+    pub(in crate::cli) fn new(
+        receiver: SyslogReceiver,
+        shown: Option<ShownFiles>,
+    ) -> Result<Self, CliError> {
+        if let Some(ShownFiles { cert, key }) = &shown {
+            if !receiver.is_tls {
+                return Err(CliError::Usage(format!(
+                    "--syslog {receiver} is in clear and asks for no certificate; use tls:// or \
+                        leave out --syslog-cert"
+                )));
+            }
+            warn_of_key_readers(key);
+            let wrong = |error| CliError::Failed(format!("--syslog-cert, --syslog-key: {error}"));
+            shown_pair(cert, key).map_err(wrong)?;
+        }
+        Ok(Self { receiver, shown })
+    }
+
+    async fn hand_over(&self, message: Vec<u8>) -> Result<(), String> {
+        let said = |error: std::io::Error| error.to_string();
+        let addresses = self.receiver.addresses().await?;
+        let stream = TcpStream::connect(&addresses[..]).await.map_err(said)?;
+        if !self.receiver.is_tls {
+            return until_closed(stream, &message).await.map_err(said);
+        }
+        // The machine's authorities and our own pair are read anew each time, so that new ones
+        // need no restart.
+        let shown = self.shown.clone();
+        let config = tokio::task::spawn_blocking(move || config(shown.as_ref())).await;
+        let config = config.map_err(|error| error.to_string())??;
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(self.receiver.host.clone(), stream);
+        let stream = stream.await.map_err(said)?;
+        until_closed(stream, &message).await.map_err(said)
+    }
+}
+
+impl SendHead for SyslogSender {
     fn send<'a>(&'a self, head: &'a SignedHead) -> Sending<'a> {
         Box::pin(async move {
             let sending = tokio::time::timeout(TRY_TIMEOUT, self.hand_over(message(head)));
             let late = |_| Err(format!("it took longer than {} s", TRY_TIMEOUT.as_secs()));
             let sent = sending.await.unwrap_or_else(late);
-            sent.map_err(|why| format!("{self}: {why}"))
+            sent.map_err(|why| format!("{}: {why}", self.receiver))
         })
     }
 }
 
 impl SyslogReceiver {
-    async fn hand_over(&self, message: Vec<u8>) -> Result<(), String> {
-        let said = |error: std::io::Error| error.to_string();
-        let addresses = self.addresses().await?;
-        let stream = TcpStream::connect(&addresses[..]).await.map_err(said)?;
-        if !self.is_tls {
-            return until_closed(stream, &message).await.map_err(said);
-        }
-        // The machine's authorities are read anew each time, so that new ones need no restart.
-        let config = tokio::task::spawn_blocking(config).await;
-        let config = config.map_err(|error| error.to_string())??;
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(self.host.clone(), stream);
-        let stream = stream.await.map_err(said)?;
-        until_closed(stream, &message).await.map_err(said)
-    }
-
     async fn addresses(&self) -> Result<Vec<SocketAddr>, String> {
         let found = if let ServerName::IpAddress(address) = &self.host {
             vec![IpAddr::from(*address)]
@@ -119,14 +162,18 @@ impl SyslogReceiver {
     }
 }
 
-/// TLS 1.2 and 1.3 with this machine's trust, and no certificate of ours.
-fn config() -> Result<ClientConfig, String> {
+/// TLS 1.2 and 1.3 with this machine's trust, and with a certificate of ours if there is one.
+fn config(shown: Option<&ShownFiles>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.and_then(ConfigBuilder::with_platform_verifier);
     let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.with_no_client_auth())
+    let Some(ShownFiles { cert, key }) = shown else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let pair = shown_pair(cert, key).map_err(|error| error.to_string())?;
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))))
 }
 
 /// Writes all, ends our side, and waits until the receiver has ended its own.

@@ -180,6 +180,7 @@ const EXAMPLES: [(&str, &[&str]); 75] = [
         "import",
         &[
             "statekeep import states --workspace team-b --dry-run",
+            "statekeep import states --from s3-folder --workspace team-b --dry-run",
             "statekeep import states/network.tfstate --workspace team-b --building-block network",
             "statekeep import --from-url URL --workspace team-b --building-block network",
         ],

@@ -5,11 +5,13 @@
 //! looks like a state all the same comes first.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 
+use super::beginning::begins_as_state;
 use super::names;
+use super::presets::Preset;
 use super::unnamed::some;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, counted};
@@ -18,9 +20,8 @@ use crate::cli::output::{CliError, counted};
 const MAX_DEPTH: usize = 16;
 /// How many files a folder and those below it may have.
 const MAX_FILES: usize = 1_000_000;
-/// How many of the files that are passed over are looked at, and how many bytes of each.
+/// How many of the files that are passed over are looked at.
 const MAX_LOOKED_AT: usize = 10_000;
-const MAX_HEAD: u64 = 4096;
 /// What states' names end in.
 const STATE: &str = ".tfstate";
 /// What both programs call the state that they could not save, in the folder in which they ran.
@@ -45,8 +46,13 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Looks into a folder; with `all_names` every file is taken but for what is never a state.
-    pub(super) fn of(dir: &Path, all_names: bool) -> Result<Self, CliError> {
+    /// Looks into a folder; with `all_names` every file is taken but for what is never a state, and
+    /// with a preset what that takes.
+    pub(super) fn of(
+        dir: &Path,
+        all_names: bool,
+        preset: Option<Preset>,
+    ) -> Result<Self, CliError> {
         let (mut listing, mut files) = (Self::default(), BTreeSet::new());
         look_into(dir, "", 0, &mut files, &mut listing.unseen)?;
         let defaults: BTreeSet<String> = files
@@ -56,12 +62,18 @@ impl Listing {
         for path in files {
             let name = path.rsplit('/').next().unwrap_or_default();
             let never = NEVER.iter().any(|end| name.ends_with(end)) || name.contains(MOVED);
-            let is_state = name.ends_with(STATE)
-                || names::of_workspace(&path).is_some()
-                || defaults.contains(&path);
+            let is_state = || {
+                name.ends_with(STATE)
+                    || names::of_workspace(&path).is_some()
+                    || defaults.contains(&path)
+            };
+            let is_taken = match preset {
+                Some(preset) => preset.takes(&path),
+                None => all_names || is_state(),
+            };
             match () {
                 () if name == ERRORED => listing.errored.push(path),
-                () if !never && (is_state || all_names) => listing.states.push(path),
+                () if !never && is_taken => listing.states.push(path),
                 () => listing.others.push(path),
             }
         }
@@ -82,7 +94,7 @@ impl Listing {
                 continue;
             }
             looked_at += 1;
-            let is_like = looked_at <= MAX_LOOKED_AT && looks_like_a_state(&dir.join(&path));
+            let is_like = looked_at <= MAX_LOOKED_AT && begins_as_state(&dir.join(&path));
             if is_like {
                 like.push(path);
             } else {
@@ -98,7 +110,7 @@ impl Listing {
     }
 
     /// What is to be told of what is passed over.
-    pub(super) fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self, preset: Option<Preset>) -> Vec<String> {
         let line = |names: &[String], what: &str, why: &str| {
             let were = if names.len() == 1 { "was" } else { "were" };
             (!names.is_empty()).then(|| {
@@ -109,17 +121,21 @@ impl Listing {
                 )
             })
         };
+        let (like, other) = match preset {
+            Some(preset) => (
+                format!("with what looks like a state in it, but not as {preset} names them"),
+                format!("since {preset} names no state like that"),
+            ),
+            None => (
+                "with what looks like a state in it (--all-names takes it too, but for backups)"
+                    .to_owned(),
+                "with another name than states have (--all-names takes it too, but for locks)"
+                    .to_owned(),
+            ),
+        };
         let lines = [
-            line(
-                &self.look_like_states,
-                "file",
-                "with what looks like a state in it (--all-names takes it too, but for backups)",
-            ),
-            line(
-                &self.others,
-                "file",
-                "with another name than states have (--all-names takes it too, but for locks)",
-            ),
+            line(&self.look_like_states, "file", &like),
+            line(&self.others, "file", &other),
             line(
                 &self.unseen,
                 "other name",
@@ -128,20 +144,6 @@ impl Listing {
         ];
         lines.into_iter().flatten().collect()
     }
-}
-
-/// Whether a file begins as states do.
-fn looks_like_a_state(path: &Path) -> bool {
-    let head = || -> io::Result<Vec<u8>> {
-        let mut head = Vec::new();
-        File::open(path)?.take(MAX_HEAD).read_to_end(&mut head)?;
-        Ok(head)
-    };
-    let head = head().unwrap_or_default();
-    let text = String::from_utf8_lossy(&head);
-    let has = |name: &str| text.contains(&format!("\"{name}\""));
-    text.trim_start().starts_with('{')
-        && ((has("serial") && has("lineage")) || has("encrypted_data"))
 }
 
 /// Finds the files. Hidden ones are passed over: `.terraform/terraform.tfstate` is no state.

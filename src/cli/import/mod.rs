@@ -4,6 +4,8 @@
 
 mod archive;
 mod backend;
+mod beginning;
+mod candidates;
 mod existing;
 mod failed;
 mod folder;
@@ -11,6 +13,7 @@ mod look;
 mod names;
 mod pattern;
 mod plan;
+mod presets;
 mod preview;
 mod send;
 mod sources;
@@ -34,6 +37,7 @@ use crate::model::secret::Secret;
 
 use backend::HttpBackend;
 use pattern::Pattern;
+use presets::Preset;
 use preview::preview;
 use send::Done;
 use sources::{FoundStates, Naming};
@@ -79,6 +83,14 @@ pub(super) struct ImportArgs {
     /// Also take files of a folder whose names do not end in .tfstate
     #[arg(long, conflicts_with = "from_url")]
     all_names: bool,
+    /// The folder is as a storage's own program leaves it
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        value_enum,
+        conflicts_with_all = ["from_url", "all_names"]
+    )]
+    from: Option<Preset>,
     /// Add versions to states that are there, along one lineage with rising serials
     #[arg(long)]
     append: bool,
@@ -144,6 +156,7 @@ async fn find(args: &ImportArgs, reach: &Reach) -> Result<FoundStates, CliError>
             .or(args.building_block.as_ref()),
         pattern: args.name_pattern.as_ref(),
         all_names: args.all_names,
+        preset: args.from,
     };
     let Some(url) = &args.from_url else {
         return sources::find(args.source.as_deref().unwrap_or("-".as_ref()), &naming);

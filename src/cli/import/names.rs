@@ -18,8 +18,19 @@ const ENVIRONMENT: &str = "env:";
 /// How some tools write a colon in a file's name.
 const COLONS: [&str; 2] = ["%3A", "%3a"];
 
+/// Where a backend writes the program's workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkspaceIn {
+    /// `env:/NAME/KEY`
+    Folder,
+    /// `KEYenv:NAME` or `PATH-env:NAME`
+    FileName,
+}
+
 /// A path of which the backend says that it is a workspace of a key.
 pub(super) struct OfWorkspace {
+    /// Where it says so.
+    pub(super) within: WorkspaceIn,
     /// The path of the key, which is where the default workspace is.
     pub(super) key: String,
     /// The workspace; none for the default one.
@@ -46,6 +57,7 @@ fn below_environment(before: &[&str], below: &[&str]) -> OfWorkspace {
         key => (None, key),
     };
     OfWorkspace {
+        within: WorkspaceIn::Folder,
         key: [before, key].concat().join("/"),
         workspace,
     }
@@ -59,6 +71,7 @@ fn in_name(name: &str, folders: &[&str]) -> Option<OfWorkspace> {
     let without_hyphen = key.strip_suffix('-').filter(|key| !key.is_empty());
     let key = without_hyphen.unwrap_or(key);
     Some(OfWorkspace {
+        within: WorkspaceIn::FileName,
         key: [folders, &[key]].concat().join("/"),
         workspace: Some(workspace.to_owned()),
     })
@@ -81,7 +94,7 @@ fn parts(path: &str) -> Vec<&str> {
 fn parts_with_workspace(path: &str) -> Vec<String> {
     let owned = |parts: Vec<&str>| parts.into_iter().map(str::to_owned).collect::<Vec<_>>();
     match of_workspace(path) {
-        Some(OfWorkspace { key, workspace }) => {
+        Some(OfWorkspace { key, workspace, .. }) => {
             owned(parts(&key)).into_iter().chain(workspace).collect()
         }
         None => owned(parts(path)),

@@ -19,6 +19,10 @@ use crate::model::terraform::tfstate::{self, StateHead};
 /// The largest file that is taken for a state, in bytes: the most that a server can be told to
 /// take.
 pub(super) const MAX_STATE: u64 = 900 * MIB;
+/// How many versions of a state stay in memory from the first look until they are sent: a state
+/// with its backup. Those of a longer history are read again, one at a time, and the server
+/// compares their SHA-256.
+const MAX_READ_ONCE: usize = 2;
 /// How deep a state may be nested, in levels: the most that a server can be told to take.
 const MAX_NESTING: usize = 10_000;
 
@@ -129,11 +133,16 @@ impl StatePlan {
             .versions
             .iter()
             .map(|version| version.content.size().unwrap_or(0));
-        if self.is_known {
+        if self.is_known || self.is_read_again() {
             sizes.max().unwrap_or(0)
         } else {
             sizes.sum()
         }
+    }
+
+    /// Whether its versions are read again when they are sent.
+    fn is_read_again(&self) -> bool {
+        self.versions.len() > MAX_READ_ONCE
     }
 
     /// Looks at all versions of a state of which nothing is known, so that none of them is sent
@@ -144,6 +153,7 @@ impl StatePlan {
             return Ok((self, None));
         }
         let mut heads: Vec<StateHead> = Vec::new();
+        let is_read_again = self.is_read_again();
         for version in &mut self.versions {
             let told = |why: String| format!("{}: {why}", whence(&version.content, &self.from));
             let bytes = version
@@ -154,7 +164,9 @@ impl StatePlan {
                 tfstate::read_head(&bytes, MAX_NESTING).map_err(|error| told(error.to_string()))?;
             version.sha256 = Some(Digest::of(&bytes).to_string());
             version.serial = Some(head.serial);
-            version.content = VersionBytes::Memory(bytes);
+            if !is_read_again {
+                version.content = VersionBytes::Memory(bytes);
+            }
             heads.push(head);
         }
         self.is_known = true;

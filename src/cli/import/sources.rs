@@ -8,10 +8,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::archive;
+use super::candidates::{self, Candidate, Candidates};
 use super::folder::Listing;
 use super::names;
 use super::pattern::Pattern;
 use super::plan::{MAX_STATE, PlannedVersion, StatePlan, VersionBytes};
+use super::presets::Preset;
 use super::unnamed::{self, Unnamed};
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, harmless, message};
@@ -27,6 +29,8 @@ pub(super) struct Naming<'a> {
     pub(super) pattern: Option<&'a Pattern>,
     /// Whether files are taken whose names do not say that they are states.
     pub(super) all_names: bool,
+    /// How the folder is laid out, if that was said.
+    pub(super) preset: Option<Preset>,
 }
 
 impl Naming<'_> {
@@ -91,32 +95,27 @@ impl FoundStates {
 }
 
 impl FoundStates {
-    /// Takes the states of a folder, each with its name. A file without a name is left out and
-    /// told.
-    fn take(
-        &mut self,
-        dir: &Path,
-        states: Vec<String>,
-        naming: &Naming<'_>,
-    ) -> Result<(), CliError> {
+    /// Takes the states of a folder, each with its name. One without a name is left out and told.
+    fn take(&mut self, states: Vec<Candidate>, naming: &Naming<'_>) -> Result<(), CliError> {
         let mut taken: HashMap<StateName, String> = HashMap::new();
         let mut unnamed = Vec::new();
-        for path in states {
-            let name = match name_of(&path, naming) {
+        for state in states {
+            let name = match name_of(&state.named_by, naming) {
                 Ok(name) => name,
                 Err(why) => {
-                    unnamed.push((path, why));
+                    unnamed.push((state.from, why));
                     continue;
                 }
             };
-            if let Some(other) = taken.insert(name.clone(), path.clone()) {
+            if let Some(other) = taken.insert(name.clone(), state.from.clone()) {
                 // Only a person knows which of them is meant.
                 return Err(CliError::Failed(format!(
-                    "{other} and {path} would both be {name}; nothing was imported, give a \
-                        --name-pattern"
+                    "{other} and {} would both be {name}; nothing was imported, give a \
+                        --name-pattern",
+                    state.from
                 )));
             }
-            self.plans.push(with_backup(dir, &path, name));
+            self.plans.push(state.named(name));
         }
         tell(&unnamed::told(&unnamed));
         let left_out = unnamed.into_iter();
@@ -129,7 +128,10 @@ impl FoundStates {
 /// Looks at what a person gave.
 pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     if source.as_os_str() == "-" {
-        return from_stdin(naming);
+        return match naming.preset {
+            Some(preset) => Err(preset.misfit(source, "standard input")),
+            None => from_stdin(naming),
+        };
     }
     let told = |error: io::Error| {
         let is_address = error.kind() == io::ErrorKind::NotFound;
@@ -139,7 +141,12 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<FoundStates, Cl
             .and_then(instead_of_an_address);
         CliError::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.shown())))
     };
-    if !fs::metadata(source).map_err(told)?.is_dir() {
+    let is_folder = fs::metadata(source).map_err(told)?.is_dir();
+    if let Some(preset) = naming.preset {
+        preset.check_source(source, is_folder)?;
+        return in_folder(source, naming);
+    }
+    if !is_folder {
         let file = File::open(source).map_err(told)?;
         if is_tar(&file) {
             naming.none()?;
@@ -239,15 +246,23 @@ fn unnamed_file() -> io::Result<File> {
 
 /// The states in a folder and those below it.
 fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
-    let listing = Listing::of(dir, naming.all_names)?;
-    tell(&listing.told());
+    let listing = Listing::of(dir, naming.all_names, naming.preset)?;
+    tell(&listing.told(naming.preset));
+    if let Some(preset) = naming.preset {
+        preset.check(dir, &listing.states)?;
+    }
     let unsaved = listing.errored.iter();
     let unsaved: Vec<String> = unsaved.map(|path| unsaved_in(dir, path, naming)).collect();
     tell(&unsaved);
-    let states = listing.states.len();
-    if states == 0 {
+    if listing.states.is_empty() {
         return Err(none(dir, naming));
     }
+    let Candidates {
+        states: candidates,
+        unreadable,
+    } = candidates::of(dir, &listing.states, naming.preset);
+    tell(&unreadable);
+    let states = candidates.len();
     if naming.block.is_some() && states > 1 {
         return Err(CliError::Usage(format!(
             "--building-block names one state, and there are {states} in {}; use --name-pattern",
@@ -257,10 +272,10 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     let mut found = FoundStates {
         passed_over: listing.passed_over(),
         look_like_states: listing.look_like_states,
-        skipped: unsaved,
+        skipped: [unsaved, unreadable].concat(),
         ..FoundStates::default()
     };
-    found.take(dir, listing.states, naming)?;
+    found.take(candidates, naming)?;
     Ok(found)
 }
 
@@ -328,23 +343,4 @@ fn none(dir: &Path, naming: &Naming<'_>) -> CliError {
         "there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}",
         dir.shown()
     ))
-}
-
-fn with_backup(dir: &Path, path: &str, name: StateName) -> StatePlan {
-    let backup = dir.join(format!("{path}.backup"));
-    let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
-    let files = contents.into_iter().flatten().map(VersionBytes::File);
-    let mut versions: Vec<PlannedVersion> = files.map(PlannedVersion::of).collect();
-    if let [older, newer] = versions.as_mut_slice() {
-        // They may have been copied in any order.
-        older.created_at = older.created_at.take().min(newer.created_at.clone());
-    }
-    StatePlan {
-        name,
-        from: path.to_owned(),
-        versions,
-        deleted: false,
-        transferred_to: None,
-        is_known: false,
-    }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use clap::Args;
 use reqwest::Certificate;
 
-use crate::cli::client::syslog::SyslogReceiver;
+use crate::cli::client::syslog::{ShownFiles, SyslogReceiver, SyslogSender};
 use crate::cli::client::webhook::HookSender;
 use crate::cli::output::{CliError, ShownPath as _};
 use crate::cli::serve::issuers::IssuerArgs;
@@ -20,8 +20,8 @@ pub(super) struct HookArgs {
     /// delivered
     #[arg(long, env = "STATEKEEP_HOOK_CA_FILE", value_name = "FILE")]
     hook_ca_file: Option<PathBuf>,
-    /// A receiver of syslog that gets the signed head of the event log each minute: tcp://HOST:PORT
-    /// or tls://HOST:PORT
+    /// A receiver of syslog that gets the signed head of the event log each minute and at each
+    /// backup: tcp://HOST:PORT or tls://HOST:PORT
     #[arg(
         long,
         env = "STATEKEEP_SYSLOG",
@@ -29,13 +29,42 @@ pub(super) struct HookArgs {
         value_parser = SyslogReceiver::from_str
     )]
     syslog: Option<SyslogReceiver>,
+    /// Show the receiver of --syslog the certificate in this file if it asks for one (PEM); it is
+    /// read anew for each head
+    #[arg(
+        long,
+        env = "STATEKEEP_SYSLOG_CERT",
+        value_name = "FILE",
+        requires_all = ["syslog", "syslog_key"]
+    )]
+    syslog_cert: Option<PathBuf>,
+    /// The private key of --syslog-cert (PEM)
+    #[arg(
+        long,
+        env = "STATEKEEP_SYSLOG_KEY",
+        value_name = "FILE",
+        requires = "syslog_cert"
+    )]
+    syslog_key: Option<PathBuf>,
+}
+
+impl HookArgs {
+    /// What sends heads to a receiver of syslog, if there is one.
+    fn syslog(&self) -> Result<Option<SyslogSender>, CliError> {
+        let files = self.syslog_cert.clone().zip(self.syslog_key.clone());
+        let files = files.map(|(cert, key)| ShownFiles { cert, key });
+        let receiver = self.syslog.clone();
+        receiver
+            .map(|receiver| SyslogSender::new(receiver, files))
+            .transpose()
+    }
 }
 
 /// What asks others.
 pub(super) struct Askers {
     fetcher: Box<dyn FetchKeySet>,
     sender: HookSender,
-    syslog: Option<SyslogReceiver>,
+    syslog: Option<SyslogSender>,
 }
 
 impl Askers {
@@ -45,7 +74,7 @@ impl Askers {
         Ok(Self {
             fetcher: issuers.fetcher()?,
             sender: HookSender::new(authorities("--hook-ca-file", file)?),
-            syslog: hooks.syslog.clone(),
+            syslog: hooks.syslog()?,
         })
     }
 
@@ -53,8 +82,8 @@ impl Askers {
     pub(super) fn ask_for(self, domain: &Domain) {
         domain.keys().trusts().fetch_key_sets_with(self.fetcher);
         domain.hooks().send_with(Box::new(self.sender));
-        if let Some(receiver) = self.syslog {
-            domain.syslog().send_with(Box::new(receiver));
+        if let Some(sender) = self.syslog {
+            domain.syslog().send_with(Box::new(sender));
         }
     }
 }

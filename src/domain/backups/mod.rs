@@ -43,6 +43,8 @@ pub(in crate::domain) struct BackupState {
     sending: Arc<Semaphore>,
     /// One is wanted now.
     now: Notify,
+    /// One was made, and its event is on disk.
+    made: Notify,
     log: BackupLog,
 }
 
@@ -54,6 +56,7 @@ impl BackupState {
             making: Arc::new(Semaphore::new(1)),
             sending: Arc::new(Semaphore::new(1)),
             now: Notify::new(),
+            made: Notify::new(),
             log: BackupLog::default(),
         }
     }
@@ -95,6 +98,11 @@ impl Backups<'_> {
         let _ = self.state.making.acquire().await;
     }
 
+    /// Waits until one was made since it was last asked, and its event is on disk.
+    pub(in crate::domain) async fn one_made(&self) {
+        self.state.made.notified().await;
+    }
+
     /// Makes a backup for a caller who wants to have it. That somebody took everything there is, is
     /// on disk before they get it.
     pub async fn take(&self, caller: &Caller) -> Result<BackupDownload, Error> {
@@ -124,6 +132,7 @@ impl Backups<'_> {
             Ok(Ok(()))
         };
         act(self.engine, caller, (Touches::NoState, 0), record).await?;
+        self.state.made.notify_one();
         Ok(BackupDownload {
             manifest,
             file,

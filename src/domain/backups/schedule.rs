@@ -162,6 +162,7 @@ impl Backups<'_> {
         let event = NewEvent::by_the_server(EventKind::BackupMake, clock::now());
         let detail = json!({ "taken_at": taken_at, "size": size, "file": name });
         self.record(event.detail(detail)).await;
+        self.state.made.notify_one();
     }
 
     /// Tries the backup in a file.

@@ -1,5 +1,5 @@
 //! The receiver of syslog (`--syslog`): it gets the signed head of the event log each minute in
-//! which there are new events, and one when the server ends.
+//! which there are new events, at each backup, and one when the server ends.
 //!
 //! No act waits for it, and nothing is queued. What is sent is the newest head, which proves all
 //! events before it. So a receiver that was away knows with the next one all that it has missed.
@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::domain::engine::Engine;
 use crate::model::clock::{self, Timestamp};
@@ -47,6 +48,8 @@ pub(in crate::domain) struct SyslogState {
     /// The last head that the receiver has.
     taken: tokio::sync::Mutex<Option<EventHead>>,
     behind: Mutex<Option<Behind>>,
+    /// A head is wanted now.
+    now: Notify,
 }
 
 /// That the receiver has not the newest head.
@@ -71,6 +74,11 @@ impl<'a> Syslog<'a> {
     /// Has heads sent by this from now on.
     pub fn send_with(&self, sender: Box<dyn SendHead>) {
         let _ = self.state.sender.set(sender);
+    }
+
+    /// Has the newest head sent without waiting for the next minute.
+    pub(in crate::domain) fn send_now(&self) {
+        self.state.now.notify_one();
     }
 
     /// Since when the receiver lacks heads, if that is a problem.
@@ -102,7 +110,7 @@ impl<'a> Syslog<'a> {
                 Err(_) => TRY_AGAIN_AFTER,
             };
             self.note(done.err());
-            tokio::time::sleep(pause).await;
+            let _ = tokio::time::timeout(pause, self.state.now.notified()).await;
         }
     }
 

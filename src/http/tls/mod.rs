@@ -23,7 +23,7 @@ use crate::http::tls::pair::{Loaded, load};
 use crate::model::clock::{self, Timestamp};
 
 pub(in crate::http) use pair::HTTP_2;
-pub use pair::TlsError;
+pub use pair::{TlsError, shown_pair, warn_of_key_readers};
 
 /// How often the files are looked at. A pair is read when it has not changed between two looks, so
 /// that one of which only half is written does not fail.

@@ -61,7 +61,7 @@ pub enum TlsError {
     },
     /// The key is another certificate's.
     #[error(
-        "the key in {} is not that of the first certificate in {}; the server's own certificate \
+        "the key in {} is not that of the first certificate in {}; the certificate of the key \
          comes first, those of authorities behind it",
         key.display(), cert.display()
     )]
@@ -105,7 +105,8 @@ pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let certificate = chain.first().and_then(|first| Certificate::read(first));
     let certificate = certificate.ok_or_else(|| malformed(&files.cert))?;
     in_its_time(&files.cert, &certificate)?;
-    let pair = pair(files, chain, &provider)?;
+    warn_of_key_readers(&files.key);
+    let pair = pair((&files.cert, &files.key), chain, &provider)?;
     let clients = clients(files, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -121,21 +122,29 @@ pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
     })
 }
 
+/// The pair in two files, for the side that asks: read and compared, and not judged by its time.
+///
+/// # Errors
+///
+/// A file that cannot be read, has not what it is for, or has another certificate's key.
+pub fn shown_pair(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    pair((cert, key), certificates(cert)?, &ring::default_provider())
+}
+
 fn pair(
-    files: &TlsFiles,
+    (cert, key): (&Path, &Path),
     chain: Vec<CertificateDer<'static>>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
-    let key = private_key(&files.key)?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+    CertifiedKey::from_der(chain, private_key(key)?, provider).map_err(|error| {
         let misfit = InconsistentKeys::KeyMismatch;
         if matches!(&error, rustls::Error::InconsistentKeys(why) if *why == misfit) {
             return TlsError::Misfit {
-                key: files.key.clone(),
-                cert: files.cert.clone(),
+                key: key.to_owned(),
+                cert: cert.to_owned(),
             };
         }
-        unusable(&files.key, error.to_string())
+        unusable(key, error.to_string())
     })
 }
 
@@ -195,7 +204,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 /// The first key in a file.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    warn_of_readers(path);
     let text = secrecy::zeroize::Zeroizing::new(read(path)?);
     let is_sealed = text
         .windows(SEALED.len())
@@ -217,7 +225,8 @@ const SEALED: &str = "ENCRYPTED";
 const SEALED_KEY: &str = "the private key has a passphrase, which the server cannot ask for; write \
     it without one (`openssl pkey -in FILE`), in a file that only the server's user can read";
 
-fn warn_of_readers(path: &Path) {
+/// Says in the log that everybody on the machine can read a private key, if that is so.
+pub fn warn_of_key_readers(path: &Path) {
     let is_open = |found: std::fs::Metadata| found.is_file() && found.mode() & EVERYBODY_READS != 0;
     if std::fs::metadata(path).is_ok_and(is_open) {
         tracing::warn!(

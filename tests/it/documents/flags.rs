@@ -70,13 +70,15 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 24] = [
+const NO_LIMITS: [&str; 26] = [
     "--backup-dir",
     "--data",
     "--events-file",
     "--issuer-ca-file",
     "--hook-ca-file",
     "--syslog",
+    "--syslog-cert",
+    "--syslog-key",
     "--mirror-dir",
     "--listen",
     "--base-url",

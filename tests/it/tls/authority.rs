@@ -9,9 +9,11 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use reqwest::blocking::{Client, ClientBuilder};
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, Setup};
@@ -34,10 +36,24 @@ pub(crate) struct Pair {
 impl Pair {
     /// A listener's side of TLS that serves it, and asks nobody for a certificate.
     pub(crate) fn served(&self) -> Arc<ServerConfig> {
+        self.served_to(Arc::new(NoClientAuth))
+    }
+
+    /// The same, which refuses who shows no certificate of an authority.
+    pub(crate) fn served_to_those_of(&self, authority: &Authority) -> Arc<ServerConfig> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("PEM");
+        roots.add(root).expect("an authority");
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+        self.served_to(verifier.expect("a verifier"))
+    }
+
+    fn served_to(&self, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificate = CertificateDer::from_pem_slice(self.cert.as_bytes()).expect("PEM");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
-        let config = ServerConfig::builder().with_no_client_auth();
+        let config = ServerConfig::builder().with_client_cert_verifier(clients);
         let config = config.with_single_cert(vec![certificate], key);
         Arc::new(config.expect("a pair"))
     }

@@ -165,6 +165,9 @@ fn what_a_storage_leaves_in_a_folder_is_taken_in() {
         } else {
             site.lay_out("there", files);
             put(&site.dir.path().join("there"), "net.tfstate.tflock", "{}");
+            if program == "aws" {
+                put(&site.dir.path().join("there"), "db-md5", "0cc175b9");
+            }
             site.stand_in(program, folder, &format!("mv there {folder}"));
         }
         for commands in &recipes[heading] {
@@ -200,6 +203,28 @@ fn a_project_of_gitlab_is_taken_in_with_its_history() {
     site.run(&recipes()["From GitLab"][0], &variables);
     assert_eq!(site.states(), ["team-a/db", "team-a/net"]);
     assert_eq!(site.server.admin().versions("team-a/net").len(), 2);
+}
+
+#[test]
+fn the_storage_of_gitlab_is_taken_in_under_the_names_of_its_database() {
+    let site = Site::new();
+    let hash = "2099a9b5f777e242d1f9e19d27e232cc71e2fa7964fc988a319fce5671ca7f73";
+    for (number, uuid) in (1..).zip(["0b7d", "5e1f"]) {
+        for serial in [1, 2] {
+            let file = format!("20/99/{hash}/{uuid}/{serial}.tfstate");
+            let storage = site.dir.path().join("terraform_state");
+            put(&storage, &file, &tfstate(&lineage(number), serial));
+        }
+    }
+    let rows = "printf '%s\\n' '0b7d 650 net' '5e1f 650 db'";
+    site.stand_in("gitlab-psql", "from terraform_states", rows);
+    site.run(
+        &recipes()["From GitLab"][1],
+        &[("STORAGE", "terraform_state")],
+    );
+    assert_eq!(site.states(), ["project-650/db", "project-650/net"]);
+    let versions = site.server.admin().versions("project-650/net");
+    assert_eq!(versions.len(), 2, "{versions:?}");
 }
 
 #[test]
