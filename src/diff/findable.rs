@@ -20,6 +20,8 @@ use crate::model::search::{Findable, FoundKind, FoundText};
 const MAX_TEXTS: usize = 64;
 /// The longest text that is taken, in bytes.
 const MAX_TEXT: usize = 256;
+/// As many bytes such a text takes as it is written at most: in quotes, and each byte as `\u0000`.
+const MAX_WRITTEN: usize = 6 * MAX_TEXT + 2;
 /// How many steps into a value are looked at.
 const MAX_DEPTH: usize = 6;
 /// The longest name of a host, in bytes, and the longest of its parts.
@@ -161,6 +163,10 @@ impl Texts {
 
     /// Takes what a value shows. A value that is not shown has nothing to be found by.
     fn take_shown(&mut self, text: &str, mask: &Mask, root: Root) {
+        // To tell whether a text is a secret takes a while, and one of these is not taken anyway.
+        if text.starts_with('"') && text.len() > MAX_WRITTEN {
+            return;
+        }
         let shown: Box<RawValue> = match shown_text(text, mask, usize::MAX) {
             Shown::Value { value, .. } => value,
             Shown::Hidden | Shown::TooLong => return,

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::alphabet::Alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use tempfile::TempDir;
 
 use crate::harness::{Setup, sha256};
@@ -244,26 +247,27 @@ pub fn sql(database: &Path, statements: &str) -> Option<()> {
 }
 
 /// Text that does not compress well, so that it takes room on the disk; the same for the same seed.
+///
+/// Tests make megabytes of it without optimisation, so a cipher and base64 make it in one piece.
 pub fn noise(seed: u64, length: usize) -> String {
-    let mut word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut text = String::with_capacity(length + 10);
-    // Two characters at once: tests make megabytes, without optimisation.
-    while text.len() < length {
-        word ^= word << 13;
-        word ^= word >> 7;
-        word ^= word << 17;
-        for shift in [4, 16, 28, 40, 52] {
-            let at = usize::try_from((word >> shift) & 0xfff).expect("twelve bits") * 2;
-            text.push_str(&PAIRS[at..at + 2]);
-        }
-    }
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let cipher = ring::aead::UnboundKey::new(&ring::aead::CHACHA20_POLY1305, &key);
+    let cipher = ring::aead::LessSafeKey::new(cipher.expect("a key of its length"));
+    let mut bytes = vec![0; length.div_ceil(4) * 3];
+    let nonce = ring::aead::Nonce::assume_unique_for_key([0; 12]);
+    let aad = ring::aead::Aad::empty();
+    let _tag = cipher
+        .seal_in_place_separate_tag(nonce, aad, &mut bytes)
+        .expect("few bytes");
+    let mut text = LETTERS.encode(bytes);
     text.truncate(length);
     text
 }
 
-/// Each two of the 64 characters of [`noise`].
-static PAIRS: LazyLock<String> = LazyLock::new(|| {
-    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
-    let with_each = |first| alphabet.chars().flat_map(move |second| [first, second]);
-    alphabet.chars().flat_map(with_each).collect()
+/// The 64 characters of [`noise`]: no token has a name of these alone.
+static LETTERS: LazyLock<GeneralPurpose> = LazyLock::new(|| {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let alphabet = Alphabet::new(letters).expect("64 characters");
+    GeneralPurpose::new(&alphabet, NO_PAD)
 });

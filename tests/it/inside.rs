@@ -30,11 +30,10 @@ pub fn number(data: &Path, sql: &str) -> i64 {
 pub fn compacted(data: &Path) {
     // The thread that does it has the lowest priority: beside others that never rest it gets next
     // to nothing.
+    let connection = open(data);
     eventually_within(5 * PATIENCE, "all states are compacted", || {
-        number(
-            data,
-            "SELECT count(*) FROM states WHERE compacted_up_to < current",
-        ) == 0
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM states WHERE compacted_up_to < current)";
+        connection.query_row(sql, [], |row| row.get(0)) == Ok(true)
     });
 }
 

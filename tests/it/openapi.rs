@@ -55,15 +55,18 @@ pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
     found.map(String::as_str)
 }
 
+/// Whether a path is one of a template. Each answer is asked for each template, so this ends with
+/// the first part that does not fit.
 fn fits(template: &str, path: &str) -> bool {
-    let (template, path): (Vec<&str>, Vec<&str>) =
-        (template.split('/').collect(), path.split('/').collect());
-    let fit = |(template, part): (&&str, &&str)| {
+    let mut parts = path.split('/');
+    let fit = |template: &str, part: &str| {
         (template.starts_with('{') && !part.is_empty())
             || template == part
-            || (*template == "buildingblock" && part.eq_ignore_ascii_case(template))
+            || (template == "buildingblock" && part.eq_ignore_ascii_case(template))
     };
-    template.len() == path.len() && template.iter().zip(&path).all(fit)
+    let mut template = template.split('/');
+    template.all(|wanted| parts.next().is_some_and(|part| fit(wanted, part)))
+        && parts.next().is_none()
 }
 
 /// What of an answer the document does not tell of.

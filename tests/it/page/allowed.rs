@@ -58,6 +58,7 @@ fn an_owner_acknowledges_an_event_and_it_waits_no_more() {
 }
 
 #[test]
+#[ignore = "middle tier: a reader and an outputs key are tried"]
 fn an_auditor_sees_everything_but_content() {
     let server = Server::start();
     let Some(visitor) = visit(&server, &server.key("team", "auditor"), "") else {
@@ -93,6 +94,7 @@ fn an_outputs_key_sees_outputs_alone() {
 }
 
 #[test]
+#[ignore = "middle tier: a reader and an outputs key are tried"]
 fn a_planner_sees_the_lock_and_the_current_state() {
     let server = Server::start();
     let Some(visitor) = visit(&server, &server.key("team", "planner"), "") else {
@@ -108,6 +110,7 @@ fn a_planner_sees_the_lock_and_the_current_state() {
 }
 
 #[test]
+#[ignore = "middle tier: a reader and an outputs key are tried"]
 fn a_key_of_another_workspace_finds_no_state() {
     let server = Server::start();
     let Some(visitor) = visit(&server, &server.key("others", "owner"), "") else {

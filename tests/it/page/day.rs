@@ -3,10 +3,10 @@
 
 use super::visitor::Visitor;
 use crate::clients::module::{Backend, Module, resources};
-use crate::clients::{Program, for_each_program};
+use crate::clients::{Program, for_either_program};
 use crate::harness::Server;
 
-for_each_program![a_team_looks_compares_and_rolls_back];
+for_either_program![a_team_looks_compares_and_rolls_back];
 
 fn a_team_looks_compares_and_rolls_back(program: &Program) {
     let server = Server::start();

@@ -57,6 +57,7 @@ fn numbers_keep_all_of_their_digits() {
 }
 
 #[test]
+#[ignore = "middle tier: pages of the usual size are tried"]
 fn a_server_with_small_pages_shows_all_the_same() {
     let server = Setup::new().flag("--max-page", "2").start();
     let writer = server.key("team", "writer");

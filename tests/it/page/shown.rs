@@ -102,6 +102,7 @@ fn a_degraded_server_says_what_is_wrong() {
 }
 
 #[test]
+#[ignore = "middle tier: a degraded one is tried"]
 fn a_server_that_is_not_ready_says_so_with_503() {
     let Some(chromium) = chromium() else { return };
     let body = json!({
@@ -132,6 +133,7 @@ fn a_server_without_an_answer_cannot_be_reached() {
 }
 
 #[test]
+#[ignore = "middle tier: five starts of a browser"]
 fn an_answer_from_something_in_between_is_not_taken_for_the_servers() {
     let Some(chromium) = chromium() else { return };
     for body in [

@@ -4,7 +4,7 @@
 //! Every visitor sees to it that the page stays quiet: nothing on the console but refusals that the
 //! test has announced, no report of the policy, no request to another host. [`Visitor::inspect`]
 //! looks at a whole view: axe-core finds nothing in light and dark, nothing has to be scrolled
-//! sideways, and pictures of it are written.
+//! sideways, and pictures of it are written if they are asked for.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,13 @@ return [nameOf(element), isMarked || element === document.body];
 /// A page has fewer places for the focus than this.
 const MOST_TABS: usize = 200;
 
-/// Runs axe-core over the document as it stands.
+/// Runs axe-core over the document as it stands: all rules, or those with these tags.
 const AXE: &str = r#"
-const done = arguments[arguments.length - 1];
+const [tags, done] = arguments;
 const where = ({ html, failureSummary }) => `${html} ${failureSummary}`;
 const told = ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(where).join(" | ")}`;
-axe.run(document, { resultTypes: ["violations"] }).then(
+const runOnly = tags.length > 0 ? { runOnly: tags } : {};
+axe.run(document, { resultTypes: ["violations"], ...runOnly }).then(
   ({ violations }) => done(violations.map(told)),
   (error) => done([String(error)]),
 );
@@ -297,23 +298,33 @@ impl Visitor {
     }
 
     /// A view as it stands now: quiet, accessible in light and dark, never wider than a narrow
-    /// window; with pictures of it at 1280 and 360 pixels.
+    /// window; with pictures of it at 1280 and 360 pixels if `STATEKEEP_PICTURES` is set.
     #[track_caller]
     pub(super) fn inspect(&self, view: &str) {
         self.was_quiet();
-        for scheme in ["light", "dark"] {
+        assert_eq!(self.too_wide(), Vec::<String>::new(), "{view}");
+        // Dark differs from light in its colours alone.
+        for (scheme, rules) in [("light", &[][..]), ("dark", &["cat.color"])] {
             let feature = json!({"name": "prefers-color-scheme", "value": scheme});
             let media = json!({ "features": [feature] });
             self.driver.devtools("Emulation.setEmulatedMedia", &media);
-            assert_eq!(self.axe(), Vec::<String>::new(), "{view}, {scheme}");
-            for width in [1280, 360] {
-                self.narrow(width);
-                self.picture(&format!("{view}-{width}-{scheme}"));
-            }
-            assert_eq!(self.too_wide(), Vec::<String>::new(), "{view}, {scheme}");
+            assert_eq!(self.axe_by(rules), Vec::<String>::new(), "{view}, {scheme}");
+            self.pictures(view, scheme);
         }
         self.driver
             .devtools("Emulation.setEmulatedMedia", &json!({"features": []}));
+    }
+
+    fn pictures(&self, view: &str, scheme: &str) {
+        if std::env::var_os("STATEKEEP_PICTURES").is_none() {
+            return;
+        }
+        for width in [1280, 360] {
+            self.narrow(width);
+            self.picture(&format!("{view}-{width}-{scheme}"));
+        }
+        self.driver
+            .devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
     }
 
     fn narrow(&self, width: u32) {
@@ -334,10 +345,14 @@ impl Visitor {
 
     /// What axe-core finds wrong.
     pub(super) fn axe(&self) -> Vec<String> {
+        self.axe_by(&[])
+    }
+
+    fn axe_by(&self, tags: &[&str]) -> Vec<String> {
         if self.driver.run("return typeof axe", &[]) == "undefined" {
             self.driver.run(include_str!("axe/axe.min.js"), &[]);
         }
-        texts(&self.driver.run_until_done(AXE, &[]))
+        texts(&self.driver.run_until_done(AXE, &[json!(tags)]))
     }
 
     fn picture(&self, name: &str) {

@@ -110,7 +110,7 @@ fn what_is_no_state_of_format_3_or_4_is_not_compared() {
 
 #[test]
 fn two_large_states_whose_every_resource_changed_are_compared_and_the_answer_is_cut() {
-    const RESOURCES: usize = 20_000;
+    const RESOURCES: usize = 6_000;
     let server = Server::start();
     let writer = server.key("team", "writer");
     let body = |serial: u64, note: &str| {

@@ -10,8 +10,10 @@ use crate::harness::Server;
 
 for_tofu![
     a_sealed_state_moves_along_and_back,
+    #[ignore = "middle tier: states that are not sealed do, and a sealed one to a file and back"]
     a_sealed_state_moves_to_another_server_and_back,
     a_sealed_state_moves_into_a_workspace,
+    #[ignore = "middle tier: states that are not sealed do, and a sealed one to a file and back"]
     a_sealed_state_that_was_only_brought_back_is_gone_over,
     sealed_by_the_environment_alone,
     #[ignore = "middle tier: killed at each call"]
