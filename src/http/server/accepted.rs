@@ -78,8 +78,8 @@ fn hang_up_on_deaf(stream: &TcpStream, after: Duration) {
     }
 }
 
-/// Has the end of an answer go out with its beginning. Otherwise the system keeps it until the client
-/// has acknowledged the rest, which clients put off for 40 ms.
+/// Has the end of an answer go out with its beginning. Otherwise the system keeps it until the
+/// client has acknowledged the rest, which clients put off for 40 ms.
 fn send_at_once(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection's answers may be held up");
