@@ -236,7 +236,7 @@ impl<'a> EventFile<'a> {
                 added?;
             }
             written.place = end;
-            written.remember(&page.rows);
+            written.remember(&page.rows, has_lines_to);
             let last = page.rows.last();
             written.unsigned = last.and_then(|event| {
                 let (number, chain) = (event.seq, event.hash?);
@@ -318,14 +318,17 @@ impl<'a> EventFile<'a> {
 }
 
 impl Written {
-    fn remember(&mut self, events: &[Event]) {
-        let look_at = clock::monotonic() + GROWS_FOR;
+    /// Remembers what the lines of events say. Those up to a place had theirs before, from a try
+    /// that did not come to its end: what they say is not known, so they are looked at right away.
+    fn remember(&mut self, events: &[Event], had_lines_to: u64) {
+        let now = clock::monotonic();
         let grows = |event: &&Event| Growth::of_name(&event.kind) != Growth::Never;
         for event in events.iter().filter(grows) {
+            let is_known = event.seq > had_lines_to;
             if self.growing.len() < MAX_GROWING {
                 let seen = Grown {
-                    look_at,
-                    count: event.count,
+                    look_at: if is_known { now + GROWS_FOR } else { now },
+                    count: if is_known { event.count } else { 0 },
                     last_at: event.last_at,
                 };
                 self.growing.insert(event.seq, seen);

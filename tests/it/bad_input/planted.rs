@@ -107,7 +107,7 @@ fn the_first_admin_key_goes_into_a_file_of_its_own() {
 fn a_first_admin_key_that_is_left_is_told() {
     let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
-    let told = |log: &str| log.contains("WARN") && log.contains("initial-admin-key");
+    let told = |log: &str| log.contains("WARN") && log.contains("still lies in this file");
     let problems = |setup: Setup| {
         let server = setup.start();
         let ready = server.anonymous().get("/readyz").expect_status(200).json();
