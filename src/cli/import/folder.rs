@@ -121,7 +121,7 @@ impl Listing {
                 )
             })
         };
-        let (like, other) = match preset {
+        let (of_these, of_others) = match preset {
             Some(preset) => (
                 format!("with what looks like a state in it, but not as {preset} names them"),
                 format!("since {preset} names no state like that"),
@@ -134,8 +134,8 @@ impl Listing {
             ),
         };
         let lines = [
-            line(&self.look_like_states, "file", &like),
-            line(&self.others, "file", &other),
+            line(&self.look_like_states, "file", &of_these),
+            line(&self.others, "file", &of_others),
             line(
                 &self.unseen,
                 "other name",

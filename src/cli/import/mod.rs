@@ -206,8 +206,9 @@ async fn import(
         Format::Json => output::json(&summary.json())?,
         Format::Text => {
             summary.done().iter().for_each(|line| output::note(line));
-            let left = summary.left_undone();
-            left.iter().for_each(|line| output::message(line));
+            for line in summary.left_undone() {
+                output::message(&line);
+            }
         }
     }
     match (summary.end, summary.failed.len()) {

@@ -24,11 +24,11 @@ const VERSION: &str = ".tfstate";
 /// Which program left a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Preset {
-    /// A bucket of S3 or MinIO: each file is a state, and env:/NAME/KEY is one of a workspace
+    /// A bucket of S3: each file is a state, and `env:/NAME/KEY` is one of a workspace
     S3Folder,
-    /// A container of Azure: each file is a state, and KEYenv:NAME is one of a workspace
+    /// A container of Azure: each file is a state, and `KEYenv:NAME` is one of a workspace
     AzureFolder,
-    /// The storage of GitLab: a folder for each state, with its versions as N.tfstate
+    /// The storage of GitLab: a folder for each state, with its versions as `N.tfstate`
     Gitlab,
 }
 

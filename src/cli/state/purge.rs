@@ -75,8 +75,9 @@ pub(in crate::cli) async fn run(
         return output::json(&answer);
     }
     output::note(&removed(&args, &answer));
-    let left = may_still_hold(&answer);
-    left.iter().for_each(|line| output::message(line));
+    for line in may_still_hold(&answer) {
+        output::message(&line);
+    }
     Ok(())
 }
 

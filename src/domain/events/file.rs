@@ -324,12 +324,17 @@ impl Written {
         let now = clock::monotonic();
         let grows = |event: &&Event| Growth::of_name(&event.kind) != Growth::Never;
         for event in events.iter().filter(grows) {
-            let is_known = event.seq > had_lines_to;
+            let (look_at, count) = if event.seq > had_lines_to {
+                (now + GROWS_FOR, event.count)
+            } else {
+                (now, 0)
+            };
             if self.growing.len() < MAX_GROWING {
+                let last_at = event.last_at;
                 let seen = Grown {
-                    look_at: if is_known { now + GROWS_FOR } else { now },
-                    count: if is_known { event.count } else { 0 },
-                    last_at: event.last_at,
+                    look_at,
+                    count,
+                    last_at,
                 };
                 self.growing.insert(event.seq, seen);
             }

@@ -174,11 +174,11 @@ impl Locks<'_> {
             authorize(caller, Permission::Inspect, name)?;
         }
         let waiting = Waiting::now(self.engine, Some(name));
-        let look_up = |view: &View<'_>| {
+        let find = |view: &View<'_>| {
             let held = lock_and_freeze(view, name, true)?;
             Ok((view.lookup(name)?, held, waiting.at(view, name)))
         };
-        let found = self.engine.store.read_inline(look_up).await?;
+        let found = self.engine.store.read_inline(find).await?;
         let (lookup, (held, freeze), waiting) = found;
         if let Some(left) = lookup.gone() {
             return Err(Error::gone(name, left));
