@@ -6,6 +6,7 @@
 use rusqlite::params;
 
 use crate::model::state::StateId;
+use crate::model::version::Rejection;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
@@ -13,7 +14,8 @@ use crate::store::tx::View;
 
 impl View<'_> {
     /// The highest serial that a state ever had in one lineage: of its versions of every kind above
-    /// a number, and of all that were removed.
+    /// a number, and of all that were removed. What a key sent that may only plan does not count:
+    /// it could take the last serial there is.
     pub fn highest_serial(
         &self,
         state: StateId,
@@ -23,11 +25,12 @@ impl View<'_> {
         self.check_state(state);
         let sql = "SELECT serial FROM (\
                        SELECT serial FROM versions WHERE state_id = ?1 AND lineage = ?2 AND number \
-                       > ?3 \
+                       > ?3 AND rejection IS NOT ?4 \
                        UNION ALL SELECT serial FROM removed_serials WHERE state_id = ?1 AND \
                        lineage = ?2\
                    ) ORDER BY serial < 0 DESC, serial DESC LIMIT 1";
-        let key = params![state, Compact(lineage), above.cast_signed()];
+        let forbidden = Rejection::Forbidden.code();
+        let key = params![state, Compact(lineage), above.cast_signed(), forbidden];
         let serial = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
         self.one(sql, key, serial)
     }

@@ -9,7 +9,8 @@ use crate::model::page::ListPage;
 use crate::model::state::StateId;
 use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{
-    ChangeCounts, Hold, LockNote, NewVersion, Replaced, Version, VersionFilter, VersionKind,
+    ChangeCounts, Hold, LockNote, NewVersion, Rejection, Replaced, Version, VersionFilter,
+    VersionKind,
 };
 use crate::store::error::StoreError;
 use crate::store::tables::hashed::{STATES, VERSIONS};
@@ -450,7 +451,7 @@ impl Tx<'_> {
     }
 
     /// Removes a version's row, and its bytes where nothing else needs them. Its number is never
-    /// given again, and its serial is remembered.
+    /// given again, and its serial is remembered if it counts.
     pub(in crate::store) fn remove_version(
         &self,
         state: StateId,
@@ -458,17 +459,17 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.prove_row(&VERSIONS, params![state, number.cast_signed()])?;
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id, \
-            serial, lineage";
+            serial, lineage, rejection IS NOT ?3";
         let gone = |row: &Row<'_>| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, i64>(1)?.cast_unsigned(),
-                rows::compact(row, 2)?,
-            ))
+            let serial = row.get::<_, i64>(1)?.cast_unsigned();
+            Ok((row.get(0)?, serial, rows::compact(row, 2)?, row.get(3)?))
         };
-        let (blob, serial, lineage): (Option<BlobId>, u64, String) =
-            self.only(sql, params![state, number.cast_signed()], gone)?;
-        self.note_removed_serial(state, &lineage, serial)?;
+        let key = params![state, number.cast_signed(), Rejection::Forbidden.code()];
+        let (blob, serial, lineage, counts): (Option<BlobId>, u64, String, bool) =
+            self.only(sql, key, gone)?;
+        if counts {
+            self.note_removed_serial(state, &lineage, serial)?;
+        }
         blob.map_or(Ok(()), |id| self.drop_blob_unless_used(id))
     }
 }

@@ -368,6 +368,26 @@ fn a_key_that_may_only_plan_pushes_no_writers_rejected_version_out() {
 }
 
 #[test]
+fn a_key_that_may_only_plan_takes_no_serial_from_a_rollback() {
+    let server = Server::start();
+    let (owner, planner) = (server.key("team", "owner"), server.key("team", "planner"));
+    for serial in [1, 2] {
+        owner
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
+    }
+    // The first of them are trimmed, and what was trimmed counts as little.
+    for less in 0..12 {
+        planner
+            .write("team/net", tfstate(L1, u64::MAX - less), None)
+            .expect_problem(403, "forbidden");
+    }
+    let path = format!("{}/rollback", state_path("team/net"));
+    let back = owner.post_json(&path, &json!({"version": 1}));
+    assert_eq!(back.expect_status(200).json()["serial"], 3);
+}
+
+#[test]
 fn nothing_is_kept_of_what_is_no_state_or_is_there_already() {
     let server = Setup::new()
         .flag("--max-state-size", "1MiB")
