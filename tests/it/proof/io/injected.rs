@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
 use super::cases::Case;
 use crate::harness::{Server, Setup, eventually, kill};
 use crate::skip;
+
+/// How long strace may take to leave a server.
+const FOR_LEAVING: Duration = Duration::from_secs(5);
 
 /// strace, attached to a running server.
 pub(super) struct Injection {
@@ -76,9 +80,16 @@ impl Injection {
         is_met(self.trace.path())
     }
 
-    /// Lets the server go on without faults.
+    /// Lets the server go on without faults. strace leaves each thread in turn and waits for it;
+    /// if the server is about to end, that can wait for ever, while a killed strace leaves all.
     pub(super) fn end(&mut self) {
         kill("INT", self.strace.id());
+        let begun = Instant::now();
+        while begun.elapsed() < FOR_LEAVING && self.strace.try_wait().is_ok_and(|end| end.is_none())
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.strace.kill();
         let _ = self.strace.wait();
     }
 }
