@@ -63,7 +63,7 @@ fn one(run: &mut Run, server: Server, case: &Case, tally: &mut Tally) -> Result<
         stop.store(true, Ordering::SeqCst);
     })?;
     // Only now it is known whether a call has failed: none does from here on.
-    injection.end();
+    injection.end(&server);
     let is_met = injection.is_met();
     tally.met += u64::from(is_met);
     judge(&mut server, case, is_met, tally)?;

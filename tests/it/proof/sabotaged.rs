@@ -81,13 +81,15 @@ fn begin_with_dependencies(target: &Path) {
     if debug.exists() || std::fs::create_dir_all(&debug).is_err() {
         return;
     }
-    for part in [".fingerprint", "build", "deps"] {
-        let script = "cp -al \"$0\" \"$1\" && find \"$1\" \\( -name '*statekeep*' -o -name 'it-*' \
+    // A build replaces what lies in `deps` and writes over the rest, which must not be shared.
+    for (part, how) in [(".fingerprint", "-a"), ("build", "-a"), ("deps", "-al")] {
+        let script = "cp \"$2\" \"$0\" \"$1\" && find \"$1\" \\( -name '*statekeep*' -o -name 'it-*' \
                       -o -name 'figures-*' -o -name 'skipped-*' \\) -prune -exec rm -rf {} +";
         let _ = Command::new("sh")
             .args(["-c", script])
             .arg(usual.join(part))
             .arg(debug.join(part))
+            .arg(how)
             .status();
     }
 }

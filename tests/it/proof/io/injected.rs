@@ -10,7 +10,7 @@ use super::cases::Case;
 use crate::harness::{Server, Setup, eventually, kill};
 use crate::skip;
 
-/// How long strace may take to leave a server.
+/// How long a server may take to stand still, and strace to leave it.
 const FOR_LEAVING: Duration = Duration::from_secs(5);
 
 /// strace, attached to a running server.
@@ -80,17 +80,22 @@ impl Injection {
         is_met(self.trace.path())
     }
 
-    /// Lets the server go on without faults. strace leaves each thread in turn and waits for it;
-    /// if the server is about to end, that can wait for ever, while a killed strace leaves all.
-    pub(super) fn end(&mut self) {
+    /// Lets the server go on without faults.
+    ///
+    /// If strace leaves a thread in the middle of a call that it lets fail, that call fails with
+    /// ENOSYS, which is not the fault of this case. So all threads stand still meanwhile.
+    ///
+    /// strace may wait for ever for the threads of a server that ends; it is killed then.
+    pub(super) fn end(&mut self, server: &Server) {
+        kill("STOP", server.pid());
+        within(FOR_LEAVING, || stands_still(server.pid()));
         kill("INT", self.strace.id());
-        let begun = Instant::now();
-        while begun.elapsed() < FOR_LEAVING && self.strace.try_wait().is_ok_and(|end| end.is_none())
-        {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        within(FOR_LEAVING, || {
+            self.strace.try_wait().is_ok_and(|end| end.is_some())
+        });
         let _ = self.strace.kill();
         let _ = self.strace.wait();
+        kill("CONT", server.pid());
     }
 }
 
@@ -101,16 +106,39 @@ impl Drop for Injection {
     }
 }
 
+/// Waits until something is so, but not for longer than that.
+fn within(longest: Duration, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < longest && !is_so() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What `/proc` says of each thread of a process in one line.
+fn of_each_thread(pid: u32, line: &str) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let said = threads.filter_map(|thread| {
+        let status = std::fs::read_to_string(thread.path().join("status")).ok()?;
+        let mut lines = status.lines();
+        lines.find_map(|said| Some(said.strip_prefix(line)?.trim().to_owned()))
+    });
+    said.collect()
+}
+
 fn is_traced(pid: u32) -> bool {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
-        return false;
+    let tracers = of_each_thread(pid, "TracerPid:");
+    !tracers.is_empty() && tracers.iter().all(|tracer| tracer != "0")
+}
+
+/// Whether all threads are stopped or have ended. A thread within a traced call looks stopped for
+/// a moment as well: twice in a row none of them is.
+fn stands_still(pid: u32) -> bool {
+    let is_so = || {
+        let mut states = of_each_thread(pid, "State:").into_iter();
+        states.all(|state| state.starts_with(['t', 'T', 'Z', 'X']))
     };
-    let mut states = threads
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok());
-    states.all(|status| {
-        let tracer = status
-            .lines()
-            .find_map(|line| line.strip_prefix("TracerPid:"));
-        tracer.is_some_and(|tracer| tracer.trim() != "0")
-    })
+    let before = is_so();
+    std::thread::sleep(Duration::from_millis(50));
+    before && is_so()
 }
