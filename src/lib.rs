@@ -21,5 +21,6 @@ pub mod cli;
 
 pub mod config;
 pub mod metrics;
+pub mod packed;
 pub mod sabotage;
 pub mod telemetry;

@@ -65,7 +65,10 @@ pub(super) async fn act<T: Send + 'static>(
     (touches, size): (Touches, usize),
     job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
 ) -> Result<T, Error> {
-    act_then(engine, caller, (touches, size), job, |_| ()).await
+    let (key, run) = (caller.key(), while_they_stand(engine, caller, job)?);
+    let done = engine.store.write_of(key, (touches, size), run).await?;
+    engine.note_quota(&done);
+    done
 }
 
 /// The same for an act that adds something small, such as a token. The last part of the room on the
@@ -89,21 +92,32 @@ pub(super) async fn act_then<T: Send + 'static>(
     engine: &Engine,
     caller: &Caller,
     (touches, size): (Touches, usize),
-    mut job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
+    job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
     then: impl FnOnce(&Acted<T>) + Send + 'static,
 ) -> Result<T, Error> {
-    let (acting, place) = (Acting::of(engine, caller), engine.place_in_queue(caller)?);
-    let run = move |tx: &Tx<'_>| {
-        // It is taken until the act is answered.
-        let _place = &place;
-        acting.run(tx, &mut job)
-    };
-    let written = engine
-        .store
-        .write_of(caller.key(), (touches, size), run, then);
+    let (key, run) = (caller.key(), while_they_stand(engine, caller, job)?);
+    let written = engine.store.write_of_then(key, (touches, size), run, then);
     let done = written.await?;
     engine.note_quota(&done);
     done
+}
+
+/// A job that is done only if the caller's credentials still stand, with its place in the queue.
+fn while_they_stand<T, J>(
+    engine: &Engine,
+    caller: &Caller,
+    mut job: J,
+) -> Result<impl FnMut(&Tx<'_>) -> Acted<T> + Send + 'static + use<T, J>, Error>
+where
+    J: FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
+    T: 'static,
+{
+    let (acting, place) = (Acting::of(engine, caller), engine.place_in_queue(caller)?);
+    Ok(move |tx: &Tx<'_>| {
+        // It is taken until the act is answered.
+        let _place = &place;
+        acting.run(tx, &mut job)
+    })
 }
 
 /// The caller may do this to this state, or the act is denied without saying whether the state

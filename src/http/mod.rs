@@ -15,6 +15,7 @@ pub use tls::{Tls, TlsError, shown_pair, warn_of_key_readers};
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
@@ -43,6 +44,8 @@ const KEY: &str = "/api/keys/{id}";
 
 /// Runs a future on the runtime that servers and their clients need.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    // In a box, so that the runtime is compiled for one kind of future.
+    let future: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(future);
     actix_web::rt::System::new().block_on(future)
 }
 

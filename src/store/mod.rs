@@ -4,6 +4,7 @@
 //! nothing; readers see one moment and never write; no row, statement or SQLite type leaves this
 //! module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
 
+mod asking;
 mod changed_pages;
 mod checkpoint;
 mod checks;
@@ -15,6 +16,7 @@ mod event_key;
 mod first;
 mod held;
 mod keyring;
+mod made;
 mod memo;
 mod preview;
 mod privacy;
@@ -41,7 +43,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use checks::{
@@ -227,34 +228,6 @@ impl Store {
         })
     }
 
-    /// Reads as many rows as there are, at one moment, on a thread that may wait for the disk. Such
-    /// questions have half of the places of readers, so that brief ones do not wait for them.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.read_then(Reading::Long, job, |found| found).await
-    }
-
-    /// Reads a few rows, at one moment, on a thread that may wait for the disk.
-    pub async fn read_briefly<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.read_then(Reading::Brief, job, |found| found).await
-    }
-
-    /// Reads, and makes something of what was found on the thread that has read it.
-    pub async fn read_then<T, U: Send + 'static>(
-        &self,
-        reading: Reading,
-        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
-        then: impl FnOnce(T) -> U + Send + 'static,
-    ) -> Result<U, StoreError> {
-        let found = self.readers.read(reading, job, then).await;
-        self.damage.look_at(found)
-    }
-
     /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than
     /// handing the question to another one.
     ///
@@ -298,52 +271,6 @@ impl Store {
         std::future::ready(self.damage.look_at(found)).await
     }
 
-    /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how
-    /// much it adds, so that batches stay bounded. It touches no address but those that it
-    /// declares.
-    ///
-    /// The job may run more than once, so it must have no effect but through its [`Tx`]. It goes on
-    /// when the caller goes away.
-    pub async fn write<T: Send + 'static>(
-        &self,
-        touches: Touches,
-        bytes: usize,
-        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.write_then(touches, bytes, job, |_| ()).await
-    }
-
-    /// The same; `then` is done with what came of it whether or not the caller still waits, on the
-    /// thread that writes: it has to be brief.
-    pub async fn write_then<T: Send + 'static>(
-        &self,
-        touches: Touches,
-        bytes: usize,
-        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-        then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.write_of(None, (touches, bytes), job, then).await
-    }
-
-    /// The same for a key, whose jobs take turns with those of others.
-    pub async fn write_of<T: Send + 'static>(
-        &self,
-        key: Option<KeyId>,
-        (touches, bytes): (Touches, usize),
-        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-        then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let reply = move |outcome| {
-            then(&outcome);
-            // The caller may have gone away; what was written stays written.
-            let _ = reply.send(outcome);
-        };
-        let queue = self.writer.queue().of(key);
-        queue.write(touches, bytes, job, reply);
-        answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-
     /// What commits touch, for a follower.
     pub fn touched(&self) -> &Touched {
         &self.touched
@@ -352,14 +279,6 @@ impl Store {
     /// The queue of the writer, for threads that cannot wait for an answer.
     pub fn queue(&self) -> Queue {
         self.writer.queue()
-    }
-
-    /// The same as [`Self::write`], in a transaction without any other job.
-    pub async fn write_alone<T: Send + 'static>(
-        &self,
-        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.writer.write_alone(job).await
     }
 
     /// Overwrites copies of content in the unused bytes of pages.

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
+use super::made::{self, Made};
 use super::seals::DirectoryKeys;
 use super::tx::{Data, View};
 use crate::model::clock;
@@ -57,7 +58,20 @@ async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
     place.map_err(|_| StoreError::Closed)
 }
 
-struct Pool {
+/// A question that waits for a place, and what is made of its answer.
+pub(super) type Question = Box<dyn FnOnce(&Pool) -> Result<Made, StoreError> + Send>;
+
+/// Asks `job`. `then` makes something of the answer on the same thread, when the database is not
+/// needed any more.
+pub(super) fn question<T, U: Send + 'static>(
+    job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+    then: impl FnOnce(T) -> U + Send + 'static,
+) -> Question {
+    Box::new(move |pool| pool.run(job).map(|found| made::hidden(then(found))))
+}
+
+/// Where connections are between questions.
+pub(super) struct Pool {
     path: PathBuf,
     keys: Arc<DirectoryKeys>,
     /// The one used last is at the end, and is used next. None once the store is closed.
@@ -102,21 +116,29 @@ impl Readers {
         })
     }
 
-    /// Reads on a thread that may wait for the disk. `then` makes something of the answer there,
-    /// when the database is not needed any more.
-    pub(super) async fn read<T, U: Send + 'static>(
+    /// Reads on a thread that may wait for the disk.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         reading: Reading,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
-        then: impl FnOnce(T) -> U + Send + 'static,
-    ) -> Result<U, StoreError> {
+    ) -> Result<T, StoreError> {
+        let question = question(job, |found| found);
+        self.answer(reading, question).await.and_then(made::shown)
+    }
+
+    /// Has a question answered on a thread that may wait for the disk.
+    pub(super) async fn answer(
+        &self,
+        reading: Reading,
+        question: Question,
+    ) -> Result<Made, StoreError> {
         let place = self.place(reading).await?;
         let pool = Arc::clone(&self.pool);
         let run = move || {
             if reading == Reading::Long {
                 sabotage::hold(Fault::HeldLongReads);
             }
-            let result = pool.run(job).map(then);
+            let result = question(&pool);
             drop(place);
             result
         };
@@ -175,6 +197,13 @@ impl Pool {
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let (mut job, mut result) = (Some(job), None);
+        self.lend(&mut |view| result = job.take().map(|job| job(view)))?;
+        result.unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// Lends a view to a job, once.
+    fn lend(&self, job: &mut dyn FnMut(&View<'_>)) -> Result<(), StoreError> {
         let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
             Some(Idle { connection, .. }) => connection,
@@ -185,7 +214,7 @@ impl Pool {
             connection: &connection,
             keys: &self.keys,
         };
-        let result = job(&View::of(data));
+        job(&View::of(data));
         statements::tell_steps("read");
         // A connection whose transaction does not end is not used again, nor one of a store that
         // was closed in between.
@@ -194,7 +223,7 @@ impl Pool {
         {
             idle.push(connection.into());
         }
-        result
+        Ok(())
     }
 }
 

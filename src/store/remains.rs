@@ -249,10 +249,7 @@ impl<'s> Sweeper<'s> {
     /// Looks at some pages behind those that were done, and overwrites what remains in them.
     pub async fn go_on(&self, done: u32) -> Result<SweptPages, StoreError> {
         let find = move |view: &View<'_>| view.remains_from(done.saturating_add(1));
-        let (found, swept) = self
-            .readers
-            .read(Reading::Long, find, |found| found)
-            .await?;
+        let (found, swept) = self.readers.read(Reading::Long, find).await?;
         self.clear(&found).await?;
         Ok(swept)
     }
@@ -279,10 +276,7 @@ impl<'s> Sweeper<'s> {
     async fn look_again_at(&self, pages: Vec<u32>) -> Result<(), StoreError> {
         let find =
             move |view: &View<'_>| RawPages::of(view.connection)?.with_remains(pages.into_iter());
-        let found = self
-            .readers
-            .read(Reading::Long, find, |found| found)
-            .await?;
+        let found = self.readers.read(Reading::Long, find).await?;
         self.clear(&found).await
     }
 

@@ -27,10 +27,16 @@ struct Seen {
 impl SeenDamage {
     /// Remembers what an act came to, if that is damage that nobody has met before.
     pub(super) fn look_at<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::BadRow(what) | StoreError::Damaged(what)) = &outcome {
-            self.add(what);
+        if let Err(error) = &outcome {
+            self.look_at_error(error);
         }
         outcome
+    }
+
+    fn look_at_error(&self, error: &StoreError) {
+        if let StoreError::BadRow(what) | StoreError::Damaged(what) = error {
+            self.add(what);
+        }
     }
 
     /// Remembers damage that an act has met and went on in spite of.

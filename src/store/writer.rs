@@ -31,6 +31,7 @@ use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
+use super::made::{self, Made};
 use super::memo::Commits;
 use super::seals::DirectoryKeys;
 use super::seen_damage::SeenDamage;
@@ -43,6 +44,7 @@ use crate::model::commit::Commit;
 use crate::sabotage::{self, Fault};
 use batch::Transactions;
 pub(super) use job::Erasure;
+pub(super) use job::{Afterwards, Work, work};
 use job::{Job, Message};
 use lanes::Exit;
 pub use queue::Queue;
@@ -180,12 +182,16 @@ impl WritingThread {
         &self,
         work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.alone(job::work(work)).await.and_then(made::shown)
+    }
+
+    async fn alone(&self, work: Work) -> Result<Made, StoreError> {
         let (reply, answer) = oneshot::channel();
         let reply = move |outcome| {
             // The caller may have gone away; what was written stays written.
             let _ = reply.send(outcome);
         };
-        let job = self.queue.own_job(work, reply);
+        let job = self.queue.own_job(work, Box::new(reply));
         if self.send(Message::Alone(job)).await {
             answer.await.unwrap_or(Err(StoreError::Closed))
         } else {

@@ -2,80 +2,56 @@
 //!
 //! A topic is a page of the manual, a command, or the title of any section.
 
+use std::sync::LazyLock;
+
 use clap::{Args, Command};
 
 use crate::cli::common::environment;
 use crate::cli::common::nearest;
 use crate::cli::output::{self, CliError, harmless};
+use crate::packed;
+use crate::packed::Packed;
 
 /// The pages of the manual, each with what it is about.
-const PAGES: [(&str, &str, &str); 13] = [
-    (
-        "cli",
-        "every command and its flags",
-        include_str!("../../../docs/cli.md"),
-    ),
-    (
-        "api",
-        "every call of the API",
-        include_str!("../../../docs/api.md"),
-    ),
-    (
-        "concepts",
-        "what the words mean",
-        include_str!("../../../docs/concepts.md"),
-    ),
-    (
-        "operation",
-        "how to run a server",
-        include_str!("../../../docs/operation.md"),
-    ),
+const PAGES: [(&str, &str, Packed); 13] = [
+    ("cli", "every command and its flags", packed!("cli.md")),
+    ("api", "every call of the API", packed!("api.md")),
+    ("concepts", "what the words mean", packed!("concepts.md")),
+    ("operation", "how to run a server", packed!("operation.md")),
     (
         "ci-identity",
         "pipelines without a secret",
-        include_str!("../../../docs/ci-identity.md"),
+        packed!("ci-identity.md"),
     ),
     (
         "webhooks",
         "others are told of events",
-        include_str!("../../../docs/webhooks.md"),
+        packed!("webhooks.md"),
     ),
-    (
-        "page",
-        "the page for people at /",
-        include_str!("../../../docs/page.md"),
-    ),
+    ("page", "the page for people at /", packed!("page.md")),
     (
         "backups",
         "backups, drills and restores",
-        include_str!("../../../docs/backups.md"),
+        packed!("backups.md"),
     ),
-    (
-        "damage",
-        "what to do about damage",
-        include_str!("../../../docs/damage.md"),
-    ),
+    ("damage", "what to do about damage", packed!("damage.md")),
     (
         "limits",
         "every limit and what happens above it",
-        include_str!("../../../docs/limits.md"),
+        packed!("limits.md"),
     ),
-    (
-        "security",
-        "who can do what",
-        include_str!("../../../docs/security.md"),
-    ),
-    (
-        "reliability",
-        "what is promised",
-        include_str!("../../../docs/reliability.md"),
-    ),
+    ("security", "who can do what", packed!("security.md")),
+    ("reliability", "what is promised", packed!("reliability.md")),
     (
         "litestream",
         "a copy that follows",
-        include_str!("../../../docs/litestream.md"),
+        packed!("litestream.md"),
     ),
 ];
+
+/// The text of each page, opened once.
+static TEXTS: LazyLock<Vec<String>> =
+    LazyLock::new(|| PAGES.iter().map(|(.., page)| page.open()).collect());
 
 #[derive(Args)]
 pub(in crate::cli) struct HelpArgs {
@@ -98,9 +74,9 @@ pub(in crate::cli) fn run(args: &HelpArgs, definition: &mut Command) -> Result<(
     if topic.is_empty() {
         return overview(definition);
     }
-    let page = PAGES.iter().find(|(name, ..)| *name == topic);
+    let page = PAGES.iter().position(|(name, ..)| *name == topic);
     let found = page
-        .map(|(_, _, text)| *text)
+        .and_then(|page| TEXTS.get(page).map(String::as_str))
         .or_else(|| section_of(&topic));
     match found {
         Some(text) => print(text),
@@ -128,7 +104,7 @@ fn section_of(topic: &str) -> Option<&'static str> {
     let has_title = |section: &Section<'_>| title_of(section) == topic;
     let within = format!(" {topic} ");
     let has_topic = |section: &Section<'_>| format!(" {} ", title_of(section)).contains(&within);
-    let sections = || PAGES.iter().flat_map(|(_, _, text)| sections(text));
+    let sections = || TEXTS.iter().flat_map(|text| sections(text));
     let command = sections().find(|section| section.level == 3 && has_title(section));
     command
         .or_else(|| sections().find(has_title))
@@ -171,7 +147,7 @@ fn sections(page: &str) -> Vec<Section<'_>> {
 
 fn unknown(topic: &str) -> CliError {
     let pages = PAGES.iter().map(|(name, ..)| (*name).to_owned());
-    let titles = PAGES.iter().flat_map(|(_, _, text)| sections(text));
+    let titles = TEXTS.iter().flat_map(|text| sections(text));
     let titles = titles.map(|section| title_of(&section));
     let near = nearest::near(topic, pages.chain(titles).collect());
     let topic = harmless(topic);

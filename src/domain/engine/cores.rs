@@ -54,6 +54,8 @@ impl Cores {
 
     /// Runs some work as soon as a core is free for it, without waiting for its result.
     pub(in crate::domain) fn begin(&self, bytes: u64, work: impl FnOnce() + Send + 'static) {
+        // In a box, so that the threads are compiled for one kind of work.
+        let work: Box<dyn FnOnce() + Send> = Box::new(work);
         if is_small(bytes) {
             self.small.spawn_fifo(work);
             return;

@@ -170,10 +170,18 @@ impl Engine {
 
     /// Counts an act that a quota kept out.
     pub(in crate::domain) fn note_quota<T>(&self, done: &Result<T, Error>) {
-        let quota = match done {
-            Err(Error::QuotaExceeded { kind, .. }) => kind.name(),
-            Err(Error::RateExceeded { .. }) => "rate",
-            Ok(_) | Err(_) => return,
+        if let Err(error) = done {
+            self.note_refusal(error);
+        }
+    }
+
+    fn note_refusal(&self, error: &Error) {
+        let quota = if let Error::QuotaExceeded { kind, .. } = error {
+            kind.name()
+        } else if matches!(error, Error::RateExceeded { .. }) {
+            "rate"
+        } else {
+            return;
         };
         self.metrics
             .quota_refusals

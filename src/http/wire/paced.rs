@@ -52,11 +52,11 @@ impl PacedBytes {
     }
 
     /// A text that is part of the program, and so takes no memory that would be reserved.
-    pub(in crate::http) fn of_static(text: &'static str, pause: Duration) -> Self {
+    pub(in crate::http) fn of_program(text: Bytes, pause: Duration) -> Self {
         Self {
-            rest: Bytes::from_static(text.as_bytes()),
             sent: 0,
             pace: PeerPace::of_size(pause, text.len() as u64),
+            rest: text,
             _hold: None,
         }
     }

@@ -1,10 +1,13 @@
 //! What a route is: its path, its name in metrics, its methods, and the parameters that each of
 //! them takes in its query. A method that a path does not offer is 405 with `Allow`.
 
+use std::pin::Pin;
+use std::rc::Rc;
+
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::web;
-use actix_web::{FromRequest, Handler, Resource, Responder, Scope};
+use actix_web::web::{self, Payload};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Scope};
 
 use crate::http::wire::error;
 
@@ -107,12 +110,16 @@ impl Methods {
         self.offer(methods, Takes::Protocol(parameters), &handler)
     }
 
-    fn offer<F, Args>(mut self, methods: &'static str, takes: Takes, handler: &F) -> Self
+    fn offer<F, Args>(self, methods: &'static str, takes: Takes, handler: &F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
+        self.offer_any(methods, takes, &AnyHandler::of(handler))
+    }
+
+    fn offer_any(mut self, methods: &'static str, takes: Takes, handler: &AnyHandler) -> Self {
         for name in methods.split(' ') {
             if let Ok(method) = Method::from_bytes(name.as_bytes()) {
                 self.route.taken.push((method.clone(), takes));
@@ -121,6 +128,47 @@ impl Methods {
             }
         }
         self
+    }
+}
+
+/// What a handler comes to.
+type Answer = Pin<Box<dyn Future<Output = HttpResponse>>>;
+
+/// A handler without its types, so that what the framework does around handlers is compiled once
+/// and not once for each of them.
+#[derive(Clone)]
+struct AnyHandler(Rc<dyn Fn(HttpRequest, Payload) -> Answer>);
+
+impl AnyHandler {
+    fn of<F, Args>(handler: &F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let handler = handler.clone();
+        Self(Rc::new(move |request, payload| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let mut payload = payload.into_inner();
+                match Args::from_request(&request, &mut payload).await {
+                    Ok(args) => {
+                        let answer = handler.call(args).await;
+                        answer.respond_to(&request).map_into_boxed_body()
+                    }
+                    Err(error) => HttpResponse::from_error(error),
+                }
+            })
+        }))
+    }
+}
+
+impl Handler<(HttpRequest, Payload)> for AnyHandler {
+    type Output = HttpResponse;
+    type Future = Answer;
+
+    fn call(&self, (request, payload): (HttpRequest, Payload)) -> Answer {
+        (self.0)(request, payload)
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::model::clock;
 use crate::store::error::StoreError;
+use crate::store::made::{self, Made};
 use crate::store::seen_damage::SeenDamage;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
@@ -26,31 +27,42 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
+/// What a job does; it may be done more than once.
+pub(in crate::store) type Work = Box<dyn FnMut(&Tx<'_>) -> Result<Made, StoreError> + Send>;
+
+/// Who gets what came of a job.
+pub(super) type Reply = Box<dyn FnOnce(Result<Made, StoreError>) + Send>;
+
+/// Looks at what came of a job before who asked gets it.
+pub(in crate::store) type Afterwards =
+    Box<dyn FnOnce(Result<Made, StoreError>) -> Result<Made, StoreError> + Send>;
+
+/// What a job does, without the type of what it makes.
+pub(in crate::store) fn work<T: Send + 'static>(
+    mut work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> Work {
+    Box::new(move |tx| work(tx).map(made::hidden))
+}
+
 /// A job that does `work` and answers with `reply`.
-pub(super) struct JobOf<T, F, R>
-where
-    R: FnOnce(Result<T, StoreError>),
-{
+pub(super) struct WorkJob {
     since: Instant,
     bytes: usize,
     touches: Touches,
     damage: Arc<SeenDamage>,
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
+    work: Option<Work>,
+    outcome: Option<Result<Made, StoreError>>,
     /// None once it has been answered.
-    reply: Option<R>,
+    reply: Option<Reply>,
 }
 
-impl<T, F, R> JobOf<T, F, R>
-where
-    R: FnOnce(Result<T, StoreError>),
-{
+impl WorkJob {
     /// Begins to wait now.
     pub(super) fn new(
         (touches, bytes): (Touches, usize),
         damage: Arc<SeenDamage>,
-        work: F,
-        reply: R,
+        work: Work,
+        reply: Reply,
     ) -> Self {
         Self {
             since: clock::monotonic(),
@@ -64,12 +76,7 @@ where
     }
 }
 
-impl<T, F, R> Job for JobOf<T, F, R>
-where
-    T: Send,
-    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
-    R: FnOnce(Result<T, StoreError>) + Send,
-{
+impl Job for WorkJob {
     fn since(&self) -> Instant {
         self.since
     }
@@ -105,10 +112,7 @@ where
 
 /// A job that is queued behind the end of the writer never runs. It is answered that the store is
 /// closed, which is no fault.
-impl<T, F, R> Drop for JobOf<T, F, R>
-where
-    R: FnOnce(Result<T, StoreError>),
-{
+impl Drop for WorkJob {
     fn drop(&mut self) {
         drop(self.work.take());
         if let Some(reply) = self.reply.take() {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::job::{Job, JobOf};
+use tokio::sync::oneshot;
+
+use super::job::{self, Afterwards, Job, Reply, Work, WorkJob};
 use super::lanes::{Entrance, Lane};
 use crate::metrics::Metrics;
 use crate::model::key::KeyId;
 use crate::store::error::StoreError;
+use crate::store::made::{self, Made};
 use crate::store::seen_damage::SeenDamage;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
@@ -54,9 +57,35 @@ impl Queue {
         work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
+        let reply = |outcome: Result<Made, _>| reply(outcome.and_then(made::shown));
+        self.push((touches, bytes), job::work(work), Box::new(reply));
+    }
+
+    /// Queues a job and waits for its answer. `then` is done with what came of it whether or not
+    /// the caller still waits.
+    pub(in crate::store) async fn answer(
+        &self,
+        size: (Touches, usize),
+        work: Work,
+        then: Option<Afterwards>,
+    ) -> Result<Made, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let reply = move |outcome| {
+            let outcome = match then {
+                Some(then) => then(outcome),
+                None => outcome,
+            };
+            // The caller may have gone away; what was written stays written.
+            let _ = reply.send(outcome);
+        };
+        self.push(size, work, Box::new(reply));
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn push(&self, size: (Touches, usize), work: Work, reply: Reply) {
         self.metrics.queue_jobs.inc();
         let damage = Arc::clone(&self.damage);
-        let job = Box::new(JobOf::new((touches, bytes), damage, work, reply));
+        let job = Box::new(WorkJob::new(size, damage, work, reply));
         if let Err((error, job)) = self.entrance.try_send(self.lane, job) {
             self.metrics.queue_jobs.dec();
             job.answer(Err(error));
@@ -64,13 +93,9 @@ impl Queue {
     }
 
     /// A job of the server's own that touches no address, counted as one that waits.
-    pub(super) fn own_job<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-        reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
-    ) -> Box<dyn Job> {
+    pub(super) fn own_job(&self, work: Work, reply: Reply) -> Box<dyn Job> {
         self.metrics.queue_jobs.inc();
         let damage = Arc::clone(&self.damage);
-        Box::new(JobOf::new((Touches::NoState, 0), damage, work, reply))
+        Box::new(WorkJob::new((Touches::NoState, 0), damage, work, reply))
     }
 }

@@ -269,7 +269,7 @@ fn a_key_with_many_jobs_holds_up_nobody_elses_and_keeps_its_own_order() {
                 Ok(())
             };
             let key = key.map(|key| KeyId(uuid::Uuid::from_u128(key)));
-            store.write_of(key, (Touches::NoState, 0), job, |_| ())
+            store.write_of(key, (Touches::NoState, 0), job)
         };
         // Each is queued when it is polled for the first time.
         let jobs = (0..600).map(|number| (Some(1), number));

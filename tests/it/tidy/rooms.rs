@@ -4,11 +4,12 @@
 use super::matching::{File, first_names, is_rust};
 
 /// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("config", &["model", "seal"]),
     ("telemetry", &["model"]),
     ("metrics", &["model"]),
+    ("packed", &[]),
     ("sabotage", &[]),
     ("seal", &["model"]),
     ("blob", &["model", "sabotage"]),
@@ -35,6 +36,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "config",
             "telemetry",
             "hcl",
+            "packed",
             "sabotage",
         ],
     ),
@@ -49,6 +51,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "salvage",
             "seal",
             "config",
+            "packed",
             "telemetry",
         ],
     ),
@@ -61,7 +64,7 @@ const HOMES: [(&str, &[&str]); 31] = [
     ("actix_web", &["src/http/"]),
     ("actix_http", &["src/http/server/"]),
     ("actix_service", &["src/http/server/"]),
-    ("flate2", &["src/http/endpoints/page.rs"]),
+    ("flate2", &["src/http/endpoints/page.rs", "src/packed.rs"]),
     ("rust_embed", &["src/http/endpoints/page.rs"]),
     ("zstd", &["src/blob/", "src/cli/export/manifest.rs"]),
     ("argon2", &["src/domain/"]),
