@@ -139,14 +139,14 @@ impl Content {
         let put = move |tx: &Tx<'_>| {
             let began = clock::monotonic();
             tx.needs_room(room)?;
-            let is_done = tx.put_sealed(&sealed, STEP_TIME)?;
-            Ok((is_done, began.elapsed()))
+            let bytes = tx.put_sealed(&sealed, STEP_TIME)?;
+            Ok((bytes, began.elapsed()))
         };
         let in_batch = usize::try_from(bytes).unwrap_or(usize::MAX);
         let put = store.write(Touches::NoState, in_batch, put).await;
         drop(reserved);
-        let (is_done, worked) = put?;
-        Ok((!is_done).then(|| Step {
+        let (bytes, worked) = put?;
+        Ok(bytes.map(|bytes| Step {
             bytes,
             worked,
             waited: began.elapsed(),
@@ -164,7 +164,7 @@ impl Content {
 
 /// What a step took.
 struct Step {
-    /// How many bytes of frames it had.
+    /// How many bytes of frames were put in their places.
     bytes: u64,
     /// How long the writer was at it.
     worked: Duration,
@@ -180,8 +180,7 @@ impl Step {
             .max(1);
         let step = u64::try_from(STEP_TIME.as_micros()).unwrap_or(u64::MAX);
         let fits = self.bytes.saturating_mul(step) / worked;
-        // One that was slow by chance makes the next one half as large at least.
-        fits.clamp(self.bytes / 2, self.bytes.saturating_mul(2))
+        fits.min(self.bytes.saturating_mul(2))
             .clamp(LEAST_BYTES, MOST_BYTES)
     }
 

@@ -15,6 +15,7 @@ use crate::model::clock;
 use crate::model::frame::{BlobId, Kept, format_column};
 use crate::seal::{FramePlace, Keyring};
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tables::seals::{INDEX_FIRST, StandingFrame, sealed};
 use crate::store::tx::{Tx, View};
@@ -132,16 +133,17 @@ impl View<'_> {
             bytes: 0,
         };
         if at.after > INDEX_FIRST && self.is_in_use(at.newest)? {
-            for (id, seal, stored) in self.blobs_after(at.after)? {
+            self.look_after(at.after, |id, seal, stored| {
                 if seal != Some(at.newest) {
                     if plan.bytes > 0 && plan.bytes.saturating_add(stored) > most {
-                        break;
+                        return false;
                     }
                     plan.bytes = plan.bytes.saturating_add(stored);
                     plan.blobs.push(id);
                 }
                 plan.up_to = id.number();
-            }
+                true
+            })?;
         }
         Ok(Some(plan))
     }
@@ -183,15 +185,26 @@ impl View<'_> {
         Ok(ring.is_some_and(|ring| ring.newest().number() == newest))
     }
 
-    /// Some blobs, which data key has sealed each, and how many bytes they have. A row that says
-    /// what cannot be is looked at on its own.
-    fn blobs_after(&self, after: i64) -> Result<Vec<(BlobId, Option<u32>, u64)>, StoreError> {
+    /// Shows the next blobs, which data key has sealed each, and how many bytes they have, until
+    /// enough was seen; says how many were. A row that says what cannot be is looked at on its own.
+    fn look_after(
+        &self,
+        after: i64,
+        mut see: impl FnMut(BlobId, Option<u32>, u64) -> bool,
+    ) -> Result<u32, StoreError> {
         let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
-        let read = |row: &Row<'_>| {
+        let mut statement = self.connection.prepared(sql)?;
+        let mut found = statement.query(params![after, MOST_LOOKED_AT])?;
+        let mut count = 0;
+        while let Some(row) = found.next()? {
             let seal = rows::format(row, 1).map_or(None, |(_, seal)| seal);
-            Ok((row.get(0)?, seal, rows::unsigned(row, 2).unwrap_or(0)))
-        };
-        self.all(sql, params![after, MOST_LOOKED_AT], read)
+            let stored = rows::unsigned(row, 2).unwrap_or(0);
+            count += 1;
+            if !see(row.get(0)?, seal, stored) {
+                break;
+            }
+        }
+        Ok(count)
     }
 
     /// A blob's row; none if it was removed.
@@ -228,56 +241,65 @@ impl View<'_> {
 
 impl Tx<'_> {
     /// Puts frames that were sealed in their places, for about so long, and notes how far that is.
-    /// What is left is in the next plan. Says whether nothing is to be sealed any more: then the
-    /// other data keys are gone, and what was in the clear has to leave the disk.
-    pub fn put_sealed(&self, batch: &SealedFrames, most: Duration) -> Result<bool, StoreError> {
+    /// What is left is in the next plan. Gives how many bytes were put; none if nothing is to be
+    /// sealed any more: then the other data keys are gone, and what was in the clear has to leave
+    /// the disk.
+    pub fn put_sealed(
+        &self,
+        batch: &SealedFrames,
+        most: Duration,
+    ) -> Result<Option<u64>, StoreError> {
         let Some(at) = self.seal_place()? else {
-            return Ok(true);
+            return Ok(None);
         };
         let plan = &batch.plan;
         if at != plan.at || !self.is_in_use(at.newest)? {
-            return Ok(false);
+            return Ok(Some(0));
         }
         if at.after <= INDEX_FIRST {
-            return self.forget_some_of_the_index(at, most).map(|()| false);
+            return self.forget_some_of_the_index(at, most).map(|()| Some(0));
         }
         if plan.blobs.is_empty() {
             return self.end_sealing(plan);
         }
         let began = clock::monotonic();
-        let mut left = batch.frames.iter();
-        let mut done = at.after;
-        for (row, standing) in left.by_ref() {
+        let (mut bytes, mut done) = (0, plan.up_to);
+        for (row, standing) in &batch.frames {
             let id = row.kept.id;
             if self.frame_row(id)? == Some(*row) {
                 self.put_frame(row, standing)?;
+                bytes += standing.frame.len() as u64;
             } else if self.is_left_to_seal(id, at.newest)? {
-                return self.note_sealed_to(id.number() - 1).map(|()| false);
+                done = id.number() - 1;
+                break;
             }
-            done = id.number();
             if began.elapsed() >= most {
+                done = id.number();
                 break;
             }
         }
-        let is_all = left.next().is_none();
-        self.note_sealed_to(if is_all { plan.up_to } else { done })?;
-        Ok(false)
+        self.note_sealed_to(done)?;
+        Ok(Some(bytes))
     }
 
     /// Ends the work if all blobs behind those that are done are sealed. There may always be some:
     /// others write, and do not wait for it.
-    fn end_sealing(&self, plan: &SealPlan) -> Result<bool, StoreError> {
+    fn end_sealing(&self, plan: &SealPlan) -> Result<Option<u64>, StoreError> {
         let newest = plan.at.newest;
-        let behind = self.blobs_after(plan.up_to)?;
-        let is_sealed = |(_, seal, _): &(BlobId, Option<u32>, u64)| *seal == Some(newest);
-        if behind.len() >= MOST_LOOKED_AT as usize || !behind.iter().all(is_sealed) {
-            return self.note_sealed_to(plan.up_to).map(|()| false);
+        let mut are_sealed = true;
+        let seen = self.look_after(plan.up_to, |_, seal, _| {
+            are_sealed = seal == Some(newest);
+            are_sealed
+        })?;
+        if !are_sealed || seen >= MOST_LOOKED_AT {
+            self.note_sealed_to(plan.up_to)?;
+            return Ok(Some(0));
         }
         self.run("DELETE FROM pending_seal", [])?;
         let retired = "DELETE FROM data_keys WHERE number > 0 AND number < ?1";
         self.run(retired, [newest])?;
         self.ask_for_erasure(self.now())?;
-        Ok(true)
+        Ok(None)
     }
 
     fn note_sealed_to(&self, after: i64) -> Result<(), StoreError> {

@@ -109,8 +109,10 @@ impl Sealed {
         Some(read.unwrap().seal().unwrap())
     }
 
+    /// Puts it; says whether that was the end.
     fn put(&self, batch: SealedFrames) -> bool {
-        self.write(move |tx| tx.put_sealed(&batch, LONG))
+        let put = self.write(move |tx| tx.put_sealed(&batch, LONG));
+        put.is_none()
     }
 
     /// The first batch with frames.
@@ -217,7 +219,8 @@ fn a_batch_is_bounded_and_has_one_frame_at_least() {
         assert_eq!(sealed.next(most).unwrap().frames.len(), frames, "{most}");
     }
     // Where there is no time, one is put all the same, and the others come later.
-    assert!(!sealed.write(move |tx| tx.put_sealed(&all, Duration::ZERO)));
+    let put = sealed.write(move |tx| tx.put_sealed(&all, Duration::ZERO));
+    assert_eq!(put, Some(frame));
     assert_eq!(sealed.seals(&[1, 2, 3]), [Some(2), Some(1), Some(1)]);
     sealed.to_the_end();
     assert_eq!(sealed.seals(&[1, 2, 3]), [Some(2); 3]);
