@@ -30,6 +30,11 @@ const STEP: i64 = 1_000;
 const TOO_LONG: i64 = 16_000;
 /// So does a WAL that takes more than this part of the free space on the disk.
 const PART_OF_FREE_SPACE: u64 = 4;
+/// How much of it may be left then for the writer to move, in pages (512 KiB): the next write waits
+/// for that.
+const LEFT_TO_THE_WRITER: i64 = 128;
+/// Where it becomes so many times too long, because so little is never left, the writer moves more.
+const FAR_TOO_LONG: i64 = 2;
 
 /// How often it is looked whether the thread is through, where that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -72,6 +77,8 @@ pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
     /// How long the WAL has to be for the next step.
     next_at: i64,
+    /// How much of it was moved when the thread last began.
+    moved_before: i64,
     room: Room,
     metrics: Arc<Metrics>,
 }
@@ -116,6 +123,7 @@ impl Checkpoints {
             is_moving,
             thread: Some(thread),
             next_at: STEP,
+            moved_before: 0,
             room,
             metrics,
         })
@@ -134,10 +142,21 @@ impl Checkpoints {
         if self.is_moving.load(Ordering::Acquire) {
             return Ok(());
         }
-        if wal.pages >= STEP && wal.pages - wal.moved <= STEP && self.is_too_long(&wal) {
-            return self.finish(writer);
+        let is_too_long = wal.pages >= STEP && self.is_too_long(&wal, 1);
+        if is_too_long {
+            let most = if self.is_too_long(&wal, FAR_TOO_LONG) {
+                STEP
+            } else {
+                LEFT_TO_THE_WRITER
+            };
+            if wal.pages - wal.moved <= most {
+                return self.finish(writer);
+            }
         }
-        if wal.pages >= self.next_at {
+        // The thread goes on with a long one, as long as readers let it: each time less is left.
+        let goes_on = is_too_long && wal.moved != self.moved_before;
+        if goes_on || wal.pages >= self.next_at {
+            self.moved_before = wal.moved;
             self.next_at = wal.pages + STEP;
             self.begin_to_move();
         }
@@ -164,9 +183,11 @@ impl Checkpoints {
         let _ = self.begin.as_ref().map(|begin| begin.try_send(()));
     }
 
-    fn is_too_long(&self, wal: &Wal) -> bool {
-        let taken = wal.pages.unsigned_abs() * self.room.page_size;
-        wal.pages >= TOO_LONG
+    /// Whether it is so many times too long.
+    fn is_too_long(&self, wal: &Wal, times: i64) -> bool {
+        let pages = wal.pages / times;
+        let taken = pages.unsigned_abs() * self.room.page_size;
+        pages >= TOO_LONG
             || self
                 .room
                 .free()

@@ -68,6 +68,7 @@ pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
 pub use tables::event_walk::{ChainPlace, ChainStep, HeadFound, NotedBy, NotedHead};
 pub use tables::found::{Then, WordsChange, WordsStep};
+pub use tables::sealing::{SealPlan, SealedFrames, UnsealedFrames};
 pub use tables::seals::SealFacts;
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;

@@ -30,6 +30,7 @@ pub(super) mod retention;
 pub(super) mod row_keys;
 pub(super) mod rows;
 pub(super) mod scrubs;
+pub(super) mod sealing;
 pub(super) mod seals;
 pub(super) mod search;
 pub(super) mod separate;

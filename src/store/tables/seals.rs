@@ -1,8 +1,7 @@
 //! Verbs on what seals content: data keys, and how far content is sealed by the newest of them.
 //!
 //! Frames are sealed on their way into the tables and opened on their way out, so nothing above the
-//! store knows of it. A frame is sealed anew in one transaction with the note of how far that is:
-//! who goes on after a kill needs nothing but these rows.
+//! store knows of it. What already stands there is sealed by the verbs in [`super::sealing`].
 
 use std::borrow::Cow;
 
@@ -10,21 +9,15 @@ use rusqlite::{Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
-use crate::model::frame::{BlobId, Kept, StoredBlob, format_column};
+use crate::model::frame::{Kept, StoredBlob};
 use crate::seal::{DataKey, FramePlace, Keyring, StorageKey};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tx::{Tx, View};
 
-/// How many blobs are looked at in one step.
-const MOST_LOOKED_AT: u32 = 1_000;
-/// A step seals so many bytes at most, and one frame at least: writes wait for it.
-const MOST_SEALED: u64 = 256 * 1024;
 /// Before the first blob: the index, which another key has sealed, is made anew first. While that
 /// goes on, the note is below zero: one less than none for the first state, and so on.
-const INDEX_FIRST: i64 = -1;
-/// How many states a step has the index forget.
-const MOST_FORGOTTEN: u32 = 100;
+pub(in crate::store) const INDEX_FIRST: i64 = -1;
 
 /// A frame as it stands in the database.
 pub(in crate::store) struct StandingFrame<'f> {
@@ -154,7 +147,8 @@ fn no_keys() -> StoreError {
     StoreError::BadRow("content is said to be sealed, and there is no key".to_owned())
 }
 
-fn sealed(
+/// A frame as it stands where it is sealed, under the digest by which its blob is known then.
+pub(in crate::store) fn sealed(
     ring: &Keyring,
     digest: Digest,
     (format, size): (u32, u64),
@@ -206,128 +200,5 @@ impl Tx<'_> {
         let sql = "INSERT OR REPLACE INTO pending_seal (one, asked_at, after) VALUES (1, ?1, ?2)";
         self.run(sql, params![at.millis(), INDEX_FIRST])?;
         Ok(Some(ring))
-    }
-
-    /// Seals some more content by the newest data key. Says whether that was the last of it: then
-    /// the other data keys are gone, and what was in the clear has to leave the disk.
-    pub fn seal_some(&self) -> Result<bool, StoreError> {
-        let pending = "SELECT after FROM pending_seal";
-        let (Some(after), Some(ring)) =
-            (self.one(pending, [], |row| row.get(0))?, self.seals.ring())
-        else {
-            return Ok(true);
-        };
-        let newest = ring.newest().number();
-        let kept = "SELECT max(number) FROM data_keys";
-        if self.only(kept, [], |row| row.get::<_, u32>(0))? != newest {
-            // A newer key was made in this very transaction, and is not in use yet.
-            return Ok(false);
-        }
-        if after <= INDEX_FIRST {
-            return self.forget_some_of_the_index(after).map(|()| false);
-        }
-        let sql = "SELECT id, format, stored FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2";
-        // A row that says what cannot be is looked at on its own.
-        let read = |row: &Row<'_>| {
-            let seal = rows::format(row, 1).map_or(None, |(_, seal)| seal);
-            let stored = rows::unsigned(row, 2).unwrap_or(0);
-            Ok((row.get::<_, BlobId>(0)?, seal, stored))
-        };
-        let blobs: Vec<_> = self.all(sql, params![after, MOST_LOOKED_AT], read)?;
-        if blobs.is_empty() {
-            self.run("DELETE FROM pending_seal", [])?;
-            let retired = "DELETE FROM data_keys WHERE number > 0 AND number < ?1";
-            self.run(retired, [newest])?;
-            self.ask_for_erasure(self.now())?;
-            return Ok(true);
-        }
-        let (mut bytes, mut done) = (0, after);
-        for (id, seal, stored) in blobs {
-            if seal != Some(newest) {
-                bytes += stored;
-                self.seal_anew(id)?;
-            }
-            done = id.number();
-            if bytes >= MOST_SEALED {
-                break;
-            }
-        }
-        self.note_sealed_to(done)?;
-        Ok(false)
-    }
-
-    /// Has the index forget some more states, which it then follows again. It has no words: content
-    /// was sealed before.
-    fn forget_some_of_the_index(&self, note: i64) -> Result<(), StoreError> {
-        let after = INDEX_FIRST - note;
-        let sql = "SELECT max(id) FROM (SELECT id FROM states WHERE id > ?1 ORDER BY id LIMIT ?2)";
-        let read = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
-        let Some(last) = self.only(sql, params![after, MOST_FORGOTTEN], read)? else {
-            return self.note_sealed_to(0);
-        };
-        for sql in [
-            "DELETE FROM found_entries WHERE state_id > ?1 AND state_id <= ?2",
-            "DELETE FROM found_states WHERE state_id > ?1 AND state_id <= ?2",
-            "INSERT INTO pending_words (workspace, state_id, stamp) SELECT workspace, id, 1 FROM \
-                states WHERE id > ?1 AND id <= ?2 AND current IS NOT NULL AND deleted_at IS NULL \
-                ON CONFLICT (workspace, state_id) DO UPDATE SET stamp = stamp + 1",
-        ] {
-            self.run(sql, params![after, last])?;
-        }
-        self.note_sealed_to(INDEX_FIRST - last)
-    }
-
-    fn note_sealed_to(&self, after: i64) -> Result<(), StoreError> {
-        self.run("UPDATE pending_seal SET after = ?1", [after])
-    }
-
-    /// Seals a frame by the newest key. One that cannot be read stays as it is: it is damaged, and
-    /// nothing that could be read needs its key.
-    fn seal_anew(&self, id: BlobId) -> Result<(), StoreError> {
-        let (kept, difference, blob) = match self.frame_to_seal(id) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(()),
-            Err(StoreError::BadRow(why) | StoreError::Damaged(why)) => {
-                let blob = id.number();
-                tracing::warn!(blob, why, "damaged content cannot be sealed, and stays");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        let standing = self.standing_for(&kept, blob.format, &blob.frame)?;
-        let alone = difference.is_none().then_some(&standing.frame);
-        if let Some(difference) = difference {
-            let sql = "UPDATE differences SET frame = ?2 WHERE id = ?1";
-            self.run(sql, params![difference, standing.frame])?;
-        }
-        let sql = "UPDATE blobs SET digest = ?2, format = ?3, stored = ?4, frame = ?5 \
-            WHERE id = ?1";
-        let stored = i64::try_from(standing.frame.len()).unwrap_or(i64::MAX);
-        let digest = standing.digest.as_bytes();
-        let format = format_column(blob.format, standing.seal);
-        self.run(sql, params![id, digest, format, stored, alone])
-    }
-
-    /// How a blob is kept, where its frame is if that is a delta, and the frame, opened.
-    fn frame_to_seal(
-        &self,
-        id: BlobId,
-    ) -> Result<Option<(Kept, Option<i64>, StoredBlob)>, StoreError> {
-        let Some(kept) = self.kept_in(id)? else {
-            return Ok(None);
-        };
-        let sql = "SELECT b.format, b.difference, coalesce(d.frame, b.frame) FROM blobs b \
-            LEFT JOIN differences d ON d.id = b.difference WHERE b.id = ?1";
-        let read = |row: &Row<'_>| {
-            let blob = StoredBlob {
-                format: rows::format(row, 0)?.0,
-                size: kept.size,
-                frame: row.get(2)?,
-            };
-            Ok((row.get(1)?, blob))
-        };
-        let (difference, blob) = self.only(sql, [id], read)?;
-        let opened = self.opened((kept.seal, kept.digest), blob)?;
-        Ok(Some((kept, difference, opened)))
     }
 }
