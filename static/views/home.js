@@ -12,7 +12,7 @@ import { detailText, kindName } from "../words.js";
 import { Failure, Loading, Missing, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
 import { stateOf } from "../state/frame.js";
-import { Lift, Waiter } from "../state/lock.js";
+import { Dead, Lift, Waiter } from "../state/lock.js";
 
 /** `level` is warn, bad or nothing. `what` is read first, `more` says it in full. */
 function Line({ level = "", what, more = null, action = null }) {
@@ -115,7 +115,7 @@ const WAITERS = 3;
 const EVENTS = 30;
 const EVENT_DAYS = 14;
 /** A lock that is older than an hour is seldom that of an apply. */
-const OLD_LOCK_S = 3_600;
+const OLD_LOCK_MS = 3_600_000;
 
 /** What to do about a problem of /readyz, in words. */
 const ADVICE = {
@@ -166,17 +166,17 @@ function Problem({ problem, reload }) {
 function Lock({ state }) {
   const now = useNow();
   const { lock } = state;
-  const age = (now - dateOf(lock.locked_at)) / 1_000;
+  const isOld = lock.died || now - dateOf(lock.locked_at) > OLD_LOCK_MS;
   const write = lock.last_write
     ? html`last write v${lock.last_write.version} <${Time} at=${lock.last_write.at} relative />`
     : "nothing written under it";
   const { count, latest } = lock.refused;
   const more = lock.waiting.length - WAITERS;
-  return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
-    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />`}
+  return html`<${Line} level=${isOld ? "warn" : ""}
+    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />${lock.died && html`, and <${Dead} died=${lock.died} />`}`}
     more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${latest && ` · ${plural(count, "refused try", "refused tries")}, last by ${latest.key?.name ?? "an unknown key"}`}
       ${lock.waiting.slice(0, WAITERS).map((one) => html` · <${Waiter} one=${one} />`)}${more > 0 && ` · ${number(more)} more wait`}`}
-    action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
+    action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${isOld ? "Look and break" : "Look"}</a>`} />`;
 }
 
 /** A key that may write what an event is about may say that it was looked at. */
@@ -196,17 +196,25 @@ function Acknowledge({ event, reload }) {
     <//>`}`;
 }
 
-function Attention({ event, reload }) {
+/** `unapplied` is a version that was kept and is newer than the current one. */
+function Attention({ event, unapplied = false, reload }) {
   const mayAcknowledge = may("ADM_OPERATE") || (event.workspace && may("TFSTATE_SAVE"));
   const where = event.buildingBlock ? html`<${StateLink} state=${event} />` : null;
   const link = event.buildingBlock
-    ? href(`/states/${event.workspace}/${event.buildingBlock}`)
+    ? href(`/states/${event.workspace}/${event.buildingBlock}${unapplied ? `/rollback/${event.version}` : ""}`)
     : href("/events", { kind: event.kind });
   return html`<${Line} level="warn"
     what=${html`<b>${kindName(event)}</b>${where && html`: ${where}`}${event.version ? ` v${event.version}` : ""}`}
     more=${html`${event.actor ? `by ${event.actor.name} ` : ""}<${Time} at=${event.at} relative />`}
-    action=${html`<span class="buttons"><a class="button" href=${link}>Look</a>
+    action=${html`<span class="buttons"><a class="button" href=${link}>${unapplied ? "Compare" : "Look"}</a>
       ${mayAcknowledge && html`<${Acknowledge} event=${event} reload=${reload} />`}</span>`} />`;
+}
+
+/** Whether the version of an event is newer than the current one of its state. */
+async function isNewest({ workspace, buildingBlock, version }, signal) {
+  const query = { workspace, buildingBlock, deleted: true, fields: "current.number" };
+  const { states } = await get("api/terraform/state", query, { signal });
+  return states.length > 0 && !(states[0].current?.number > version);
 }
 
 /** Everything that there is to do, as far as the key may see it. */
@@ -220,9 +228,13 @@ async function look(signal) {
     may("TFSTATE_INSPECT") && frozenStates(signal),
     get("api/approvals", {}, { signal }),
   ]);
+  const kept = new Set();
+  for (const event of events && may("TFSTATE_INSPECT") ? events.events : []) {
+    if (event.kind === "state.write_rejected" && (await isNewest(event, signal))) kept.add(event);
+  }
   const locks = locked ? locked.states.filter((state) => state.lock) : [];
   locks.sort((one, other) => String(one.lock.locked_at).localeCompare(String(other.lock.locked_at)));
-  return { health, locks, moreLocks: Boolean(locked?.next), events: events?.events ?? [], moreEvents: Boolean(events?.next), status, frozen, approvals };
+  return { health, locks, moreLocks: Boolean(locked?.next), kept, events: events?.events ?? [], moreEvents: Boolean(events?.next), status, frozen, approvals };
 }
 
 function Backup({ backup }) {
@@ -249,7 +261,8 @@ function Server({ status }) {
 }
 
 function Found({ found, reload }) {
-  const { health, locks, events, status, frozen, approvals } = found;
+  const { health, locks, kept, events, status, frozen, approvals } = found;
+  const attention = (event) => html`<${Attention} key=${event.seq} event=${event} unapplied=${kept.has(event)} reload=${reload} />`;
   const problems = health.problems ?? [];
   const count = problems.length + locks.length + events.length + (frozen ? frozen.states.length : 0) + approvals.length;
   return html`
@@ -262,10 +275,11 @@ function Found({ found, reload }) {
           ${locks.map((state) => html`<${Lock} key=${`${state.workspace}/${state.buildingBlock}`} state=${state} />`)}<//>`
       : html`<${Missing} permission="TFSTATE_INSPECT" to="see locks and freezes" />`}
     ${frozen && html`<${Freezes} frozen=${frozen} reload=${reload} />`}
+    ${kept.size > 0 && html`<${Section} title="Versions that nobody applied">${[...kept].map(attention)}<//>`}
     ${approvals.length > 0 && html`<${Approvals} approvals=${approvals} reload=${reload} />`}
     ${may("EVENTLOG_LIST")
       ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
-          ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} reload=${reload} />`)}<//>`
+          ${events.filter((event) => !kept.has(event)).map(attention)}<//>`
       : html`<${Missing} permission="EVENTLOG_LIST" to="read the event log" />`}
     ${status ? html`<${Server} status=${status} />` : html`<${Missing} permission="ADM_STATUS" to="see the server's figures" />`}`;
 }
