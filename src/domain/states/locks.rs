@@ -266,7 +266,8 @@ pub(in crate::domain) struct LockTerms {
 }
 
 /// Takes a lock for a caller, or says who holds it. One whose holder can write no more is released
-/// for that, and a person is to look at it: an apply may have died under it. The inner error is that the state has left the address, or that the caller has too many locks.
+/// for that, and a person is to look at it: an apply may have died under it. The inner error is
+/// that the state has left the address, or that the caller has too many locks.
 pub(in crate::domain) fn take(
     tx: &Tx<'_>,
     caller: LiveCaller<'_>,

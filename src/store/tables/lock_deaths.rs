@@ -177,7 +177,11 @@ impl Tx<'_> {
         }
         let ends = match was.with {
             TakenWith::Key => None,
-            TakenWith::Token(sha256) => self.token(sha256)?.map(|token| token.expires_at),
+            TakenWith::Token(sha256) => match self.token(sha256) {
+                // It counts as alive, and says nothing of its end.
+                Err(StoreError::BadRow(_)) => return Ok(()),
+                token => token?.map(|token| token.expires_at),
+            },
             TakenWith::IdToken => was.good_until,
         };
         let lives_longer = match (ends, by.ends) {

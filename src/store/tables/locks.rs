@@ -105,8 +105,8 @@ impl View<'_> {
     pub fn broken_lock(&self, name: &StateName) -> Result<Option<BrokenLock>, StoreError> {
         self.check_address(name);
         let sql = format!(
-            "SELECT lock_id, holder, died IS NOT NULL{} FROM broken_locks b WHERE b.workspace = ?1 AND \
-                b.building_block = ?2",
+            "SELECT lock_id, holder, died IS NOT NULL{} FROM broken_locks b WHERE b.workspace = ?1 \
+                AND b.building_block = ?2",
             BROKEN_LOCKS.proof
         );
         let key = params![name.workspace.as_str(), name.block.as_str()];
