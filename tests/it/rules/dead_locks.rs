@@ -73,7 +73,7 @@ fn a_token_that_was_ended_loses_its_lock_to_the_next_and_a_person_is_told() {
     let answer = other.lock(NET, "new").expect_status(200);
     assert_eq!(answer.text(), lock_body("new"));
     assert_eq!(shown(&other)["died"], json!(null));
-    let [event] = deaths(&server).try_into().expect("one event");
+    let [event]: [Value; 1] = deaths(&server).try_into().expect("one event");
     for (member, said) in [
         ("attention", json!(true)),
         ("acknowledged", json!(null)),
