@@ -35,7 +35,7 @@ export function Waiter({ one }) {
 
 /** Why the holder can write no more, as `died` tells it. */
 export function Dead({ died: { since, why } }) {
-  return html`dead: its ${why === "rotated" || why === "revoked" ? "key was" : "credentials"} ${why}${since && html` <${Time} at=${since} relative />`}; the next run that locks gets it`;
+  return html`dead: its credentials ${why === "ended" || why === "expired" ? "" : "were "}${why}${since && html` <${Time} at=${since} relative />`}; the next run that locks gets it`;
 }
 
 function Facts({ held }) {
