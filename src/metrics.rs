@@ -83,6 +83,8 @@ pub struct Gauges {
     pub locks: Option<u64>,
     /// Those of them on states that have no version yet.
     pub only_locked: Option<u64>,
+    /// Locks whose holder can write no more.
+    pub dead_locks: Option<u64>,
     /// The age of the oldest of them in seconds; 0 when none is held.
     pub oldest_lock: Option<u64>,
     /// Versions that are known to be damaged.
@@ -120,7 +122,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 25] = [
+const GAUGES: [Gauge; 26] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -148,6 +150,11 @@ const GAUGES: [Gauge; 25] = [
     ("states", "States that are not deleted.", |now| now.states),
     ("versions", "Versions of all states.", |now| now.versions),
     ("locks_held", "Locks that are held.", |now| now.locks),
+    (
+        "locks_died",
+        "Held locks whose holder can write no more; of the first 10,000.",
+        |now| now.dead_locks,
+    ),
     (
         "locks_without_version",
         "Locks that are held on states without an accepted version.",

@@ -33,6 +33,7 @@ const KINDS = {
   "lock.acquire": "Locked",
   "lock.release": "Lock released",
   "lock.break": "Lock broken by force",
+  "lock.died": "Lock died, and went to another",
   "lock.plan": "Plan held the lock",
   login: "Token made",
   "token.extend": "Token extended",

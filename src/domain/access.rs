@@ -9,6 +9,7 @@ use crate::domain::engine::Engine;
 use crate::domain::engine::trust::Trust;
 use crate::domain::error::{Error, Unproven};
 use crate::model::caller::{Caller, LiveCaller};
+use crate::model::clock::Timestamp;
 use crate::model::key::Lapse;
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
@@ -37,6 +38,11 @@ impl Acting {
     /// Who asks.
     pub(super) const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The time by which credentials end.
+    pub(super) fn time(&self) -> Timestamp {
+        self.trust.latest()
     }
 
     /// Looks at the credentials once more, and does a job only if they still stand.

@@ -50,6 +50,7 @@ impl Growth {
             | EventKind::LockRelease
             | EventKind::LockPlan
             | EventKind::LockBreak
+            | EventKind::LockDied
             | EventKind::Login
             | EventKind::TokenExtend
             | EventKind::TokenEnd

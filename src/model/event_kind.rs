@@ -69,6 +69,8 @@ pub enum EventKind {
     LockPlan,
     /// A lock was broken by force.
     LockBreak,
+    /// A lock was released for another, since its holder could write no more.
+    LockDied,
     /// A token was made from a key or an ID token, or an ID token was used for the first time.
     Login,
     /// A token got a later end.
@@ -121,7 +123,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 58] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -155,6 +157,7 @@ impl EventKind {
         Self::LockRelease,
         Self::LockPlan,
         Self::LockBreak,
+        Self::LockDied,
         Self::Login,
         Self::TokenExtend,
         Self::TokenEnd,
@@ -219,6 +222,7 @@ impl EventKind {
             | Self::StateFreeze
             | Self::StateUnfreeze
             | Self::LockBreak
+            | Self::LockDied
             | Self::KeyCreate
             | Self::KeyRotate
             | Self::KeyRevoke
@@ -289,6 +293,7 @@ impl EventKind {
             Self::LockRelease => "lock.release",
             Self::LockPlan => "lock.plan",
             Self::LockBreak => "lock.break",
+            Self::LockDied => "lock.died",
             Self::Login => "login",
             Self::TokenExtend => "token.extend",
             Self::TokenEnd => "token.end",

@@ -52,6 +52,9 @@ impl Serialize for HookId {
     }
 }
 
+/// What `lock_died` is short for.
+const LOCK_DIED: [&str; 1] = ["lock.died"];
+
 /// Which events a hook is told of: kinds, families of kinds, those for a person, or all. Events
 /// that are counted by the minute are never among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ pub enum BadHookKind {
 }
 
 impl HookKinds {
-    /// Reads words, each once. `version` and `backup_failed` are short for others.
+    /// Reads words, each once. `version`, `backup_failed` and `lock_died` are short for others.
     pub fn parse<'w>(
         words: impl IntoIterator<Item = &'w str>,
     ) -> Result<Self, (String, BadHookKind)> {
@@ -75,6 +78,7 @@ impl HookKinds {
         let spelt_out = |word: &'w str| match word {
             "version" => &VERSION[..],
             "backup_failed" => &BACKUP_FAILED[..],
+            "lock_died" => &LOCK_DIED[..],
             _ => &[],
         };
         let all = words.into_iter().flat_map(|word| match spelt_out(word) {
@@ -248,13 +252,15 @@ mod tests {
         let words = ["state.*", "lock.break", "attention", "all", "state.*"];
         let kinds = HookKinds::parse(words).unwrap();
         assert_eq!(kinds.words(), &words[..4]);
-        let short = HookKinds::parse(["backup_failed", "version", "state.write"]).unwrap();
+        let short =
+            HookKinds::parse(["backup_failed", "version", "lock_died", "state.write"]).unwrap();
         let long = [
             "backup.fail",
             "state.write",
             "state.import",
             "state.rollback",
             "state.restore",
+            "lock.died",
         ];
         assert_eq!(short.words(), long);
         for (bad, why) in [

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::actor::Actor;
 use super::caller::Caller;
 use super::clock::Timestamp;
+use super::lock_death::LockCredential;
 use super::nul;
 use super::permission::PermissionSet;
 use super::terraform::member::is_member;
@@ -255,6 +256,8 @@ pub struct HeldLock {
     pub locked_at: Timestamp,
     /// What its holder could do with states; none if an earlier schema kept it.
     pub permissions: Option<PermissionSet>,
+    /// The credentials that hold it; none if nothing but its release ends it.
+    pub credential: Option<LockCredential>,
     /// How many tries to lock or to write it has turned away.
     pub refused: u64,
     /// The latest of those.
@@ -324,13 +327,15 @@ impl RefusedAttempt {
     }
 }
 
-/// The last lock of an address that was broken by force.
+/// The last lock of an address that was broken by force, or died.
 #[derive(Clone, Debug)]
 pub struct BrokenLock {
     /// Its ID.
     pub lock_id: String,
     /// The id of the key that held it.
     pub holder: String,
+    /// Whether it was not broken, but its holder could write no more.
+    pub died: bool,
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod hook;
 pub mod json_words;
 pub mod key;
 pub mod lock;
+pub mod lock_death;
 pub mod name;
 pub mod nul;
 pub mod on_loss;

@@ -33,11 +33,17 @@ export function Waiter({ one }) {
   return html`<b>${one.key.name}</b>${one.who && html` <code>${one.who}</code>`} waits for ${operation(one.operation)}, first asked <${Time} at=${one.since} relative />`;
 }
 
+/** Why the holder can write no more, as `died` tells it. */
+export function Dead({ died: { since, why } }) {
+  return html`dead: its credentials ${why === "ended" || why === "expired" ? "" : "were "}${why}${since && html` <${Time} at=${since} relative />`}; the next run that locks gets it`;
+}
+
 function Facts({ held }) {
   const { last_write: write } = held;
   return html`<dl class="facts">
     <${Fact} name="Taken"><${Time} at=${held.locked_at} relative /> (<${Time} at=${held.locked_at} />)<//>
     <${Fact} name="By key"><b>${held.key.name}</b> from ${held.address}<//>
+    ${held.died && html`<${Fact} name="Holder"><${Dead} died=${held.died} /><//>`}
     <${Sent} lock=${held.lock} />
     <${Fact} name="Last write">${write ? html`version ${write.version}, <${Time} at=${write.at} />` : "nothing yet"}<//>
     <${Fact} name="Turned away"><${TurnedAway} refused=${held.refused} /><//>

@@ -12,7 +12,7 @@ import { detailText, kindName } from "../words.js";
 import { Failure, Loading, Missing, Notice, StateLink, Time, View } from "../components/basics.js";
 import { Confirm } from "../components/dialog.js";
 import { stateOf } from "../state/frame.js";
-import { Lift, Waiter } from "../state/lock.js";
+import { Dead, Lift, Waiter } from "../state/lock.js";
 
 /** `level` is warn, bad or nothing. `what` is read first, `more` says it in full. */
 function Line({ level = "", what, more = null, action = null }) {
@@ -28,18 +28,16 @@ function Section({ title, note = null, empty, children }) {
 }
 
 const MOST = 100;
+const to = (row, part = "") => href(`/states/${row.workspace}/${row.buildingBlock}${part}`);
 
-/** The frozen states; the first of them if they are many. */
-async function frozenStates(signal) {
-  const query = { frozen: true, limit: MOST, fields: "workspace,buildingBlock,frozen" };
-  return get("api/terraform/state", query, { signal });
-}
+/** The first states that fit, if they are many. */
+const statesOf = (query, signal) => get("api/terraform/state", { limit: MOST, ...query }, { signal });
 
 function Frozen({ row, reload }) {
   const { frozen } = row;
   const action = may("TFSTATE_FREEZE")
     ? html`<${Lift} state=${stateOf(row)} frozen=${frozen} onDone=${reload} />`
-    : html`<a class="button" href=${href(`/states/${row.workspace}/${row.buildingBlock}`)}>Look</a>`;
+    : html`<a class="button" href=${to(row)}>Look</a>`;
   return html`<${Line} what=${html`<b><${StateLink} state=${row} /></b> is frozen: ${frozen.reason}`}
     more=${html`by ${frozen.frozen_by.name} <${Time} at=${frozen.frozen_at} relative />, ${frozen.until ? html`ends <${Time} at=${frozen.until} relative />` : "until it is lifted"}`}
     action=${action} />`;
@@ -94,11 +92,11 @@ function Approval({ approval, reload }) {
   const { asked_by: by, approved_by: given } = approval;
   const own = by.id === session.get()?.who.key?.id;
   const state = given
-    ? html`approved by ${given.name}; ${own ? "send it again" : `${by.name} has to send it again`}, it ends <${Time} at=${approval.ends_at} relative />`
-    : html`${own ? "waits for another key" : "waits for you or another key"}, it ends <${Time} at=${approval.ends_at} relative />`;
+    ? `approved by ${given.name}; ${own ? "send it again" : `${by.name} has to send it again`}`
+    : `waits for ${own ? "" : "you or "}another key`;
   return html`<${Line} level=${given || own ? "" : "warn"}
     what=${html`<b>${by.name}</b> asks to ${words}: <code>${detailText(approval.what)}</code>`}
-    more=${html`<${Time} at=${approval.asked_at} relative />, ${state}`}
+    more=${html`<${Time} at=${approval.asked_at} relative />, ${state}, it ends <${Time} at=${approval.ends_at} relative />`}
     action=${html`<${Acts} approval=${approval} words=${words} needs=${needs} own=${own} reload=${reload} />`} />`;
 }
 
@@ -109,32 +107,27 @@ function Approvals({ approvals, reload }) {
 }
 
 const EVERY_MS = 15_000;
-const LOCKS = 100;
 /** How many of those that wait for a lock are named in its line. */
 const WAITERS = 3;
 const EVENTS = 30;
 const EVENT_DAYS = 14;
 /** A lock that is older than an hour is seldom that of an apply. */
-const OLD_LOCK_S = 3_600;
+const OLD_LOCK_MS = 3_600_000;
 
-/** What to do about a problem of /readyz, in words. */
+/** What to do about a problem of /readyz, in words: by its code, or by the first word of it. */
 const ADVICE = {
   damaged_versions: "Look at the log, and restore or purge what is damaged.",
   damaged_rows: "Run `statekeep verify` on the server machine.",
   verify_findings: "Run `statekeep verify` on the server machine.",
   initial_key_left: "Store the secret safely, and remove the file.",
   mirror_behind: "Read the server's log.",
-  tls_not_exchanged: "Replace the certificate and its key.",
-  tls_expires_soon: "Replace the certificate.",
-  tls_expired: "Replace the certificate.",
+  tls: "Replace the certificate and its key.",
   purge_unfinished: "Make room on the disk, or end the reader that delays it.",
-  backup_overdue: "Read the server's log, and run `statekeep backup`.",
-  backup_failed: "Read the server's log, and run `statekeep backup`.",
+  backup: "Read the server's log, and run `statekeep backup`.",
   drill_failed: "Take another backup, and try to restore it.",
   disk_full: "Make room on the disk.",
   database_gone: "Leave the server running until its data is saved.",
-  store_fault: "Read the server's log.",
-  store_unreadable: "Read the server's log.",
+  store: "Read the server's log.",
 };
 
 const PROBLEM_LINKS = {
@@ -147,8 +140,8 @@ const PROBLEM_LINKS = {
 
 function Problem({ problem, reload }) {
   const [asks, ask] = useState(false);
-  const [text, to] = PROBLEM_LINKS[problem.code] ?? [];
-  let action = to ? html`<a class="button" href=${to}>${text}</a>` : null;
+  const [text, link] = PROBLEM_LINKS[problem.code] ?? [];
+  let action = link ? html`<a class="button" href=${link}>${text}</a>` : null;
   if (problem.code === "clock_in_doubt" && may("ADM_OPERATE")) {
     action = html`<button type="button" onClick=${() => ask(true)}>The clock is right</button>`;
   }
@@ -157,7 +150,7 @@ function Problem({ problem, reload }) {
     reload();
   };
   return html`<${Line} level="bad" action=${action}
-    what=${html`<b>${String(problem.detail)}</b>`} more=${ADVICE[problem.code]} />
+    what=${html`<b>${String(problem.detail)}</b>`} more=${ADVICE[problem.code] ?? ADVICE[problem.code.split("_")[0]]} />
     ${asks && html`<${Confirm} title="Is the server's clock right?" action="It is right" danger=${false} act=${confirm} onClose=${() => ask(false)}>
       <p>Removal by age goes on with the time that the server has now. If the clock is wrong, versions and events may be removed too early.</p>
     <//>`}`;
@@ -166,17 +159,17 @@ function Problem({ problem, reload }) {
 function Lock({ state }) {
   const now = useNow();
   const { lock } = state;
-  const age = (now - dateOf(lock.locked_at)) / 1_000;
+  const isOld = lock.died || now - dateOf(lock.locked_at) > OLD_LOCK_MS;
   const write = lock.last_write
     ? html`last write v${lock.last_write.version} <${Time} at=${lock.last_write.at} relative />`
     : "nothing written under it";
   const { count, latest } = lock.refused;
   const more = lock.waiting.length - WAITERS;
-  return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
-    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />`}
+  return html`<${Line} level=${isOld ? "warn" : ""}
+    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />${lock.died && html`, and <${Dead} died=${lock.died} />`}`}
     more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${latest && ` · ${plural(count, "refused try", "refused tries")}, last by ${latest.key?.name ?? "an unknown key"}`}
       ${lock.waiting.slice(0, WAITERS).map((one) => html` · <${Waiter} one=${one} />`)}${more > 0 && ` · ${number(more)} more wait`}`}
-    action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
+    action=${html`<a class="button" href=${to(state)}>${isOld ? "Look and break" : "Look"}</a>`} />`;
 }
 
 /** A key that may write what an event is about may say that it was looked at. */
@@ -196,17 +189,23 @@ function Acknowledge({ event, reload }) {
     <//>`}`;
 }
 
-function Attention({ event, reload }) {
+/** `unapplied` is a version that was kept and is newer than the current one. */
+function Attention({ event, unapplied = false, reload }) {
   const mayAcknowledge = may("ADM_OPERATE") || (event.workspace && may("TFSTATE_SAVE"));
-  const where = event.buildingBlock ? html`<${StateLink} state=${event} />` : null;
-  const link = event.buildingBlock
-    ? href(`/states/${event.workspace}/${event.buildingBlock}`)
-    : href("/events", { kind: event.kind });
+  const where = event.buildingBlock && html`: <${StateLink} state=${event} />`;
+  const link = where ? to(event, unapplied ? `/rollback/${event.version}` : "") : href("/events", { kind: event.kind });
   return html`<${Line} level="warn"
-    what=${html`<b>${kindName(event)}</b>${where && html`: ${where}`}${event.version ? ` v${event.version}` : ""}`}
-    more=${html`${event.actor ? `by ${event.actor.name} ` : ""}<${Time} at=${event.at} relative />`}
-    action=${html`<span class="buttons"><a class="button" href=${link}>Look</a>
+    what=${html`<b>${kindName(event)}</b>${where}${event.version ? ` v${event.version}` : ""}`}
+    more=${html`${event.actor && `by ${event.actor.name} `}<${Time} at=${event.at} relative />`}
+    action=${html`<span class="buttons"><a class="button" href=${link}>${unapplied ? "Compare" : "Look"}</a>
       ${mayAcknowledge && html`<${Acknowledge} event=${event} reload=${reload} />`}</span>`} />`;
+}
+
+/** Whether an event is of a version that was kept and is newer than the current one. */
+async function isNewest({ kind, workspace, buildingBlock, version }, signal) {
+  if (kind !== "state.write_rejected" || !may("TFSTATE_INSPECT")) return false;
+  const { states } = await statesOf({ workspace, buildingBlock, deleted: true, fields: "current.number" }, signal);
+  return states.length > 0 && !(states[0].current?.number > version);
 }
 
 /** Everything that there is to do, as far as the key may see it. */
@@ -214,15 +213,17 @@ async function look(signal) {
   const since = new Date(Date.now() - EVENT_DAYS * 86_400_000).toISOString();
   const [health, locked, events, status, frozen, { approvals }] = await Promise.all([
     get("readyz", {}, { signal, accept: [503] }),
-    may("TFSTATE_INSPECT") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
+    may("TFSTATE_INSPECT") && statesOf({ locked: true, fields: "workspace,buildingBlock,lock" }, signal),
     may("EVENTLOG_LIST") && get("api/events", { attention: true, acknowledged: false, since, limit: EVENTS }, { signal }),
     may("ADM_STATUS") && get("api/status", {}, { signal }),
-    may("TFSTATE_INSPECT") && frozenStates(signal),
+    may("TFSTATE_INSPECT") && statesOf({ frozen: true, fields: "workspace,buildingBlock,frozen" }, signal),
     get("api/approvals", {}, { signal }),
   ]);
+  const kept = new Set();
+  for (const event of events?.events ?? []) if (await isNewest(event, signal)) kept.add(event);
   const locks = locked ? locked.states.filter((state) => state.lock) : [];
   locks.sort((one, other) => String(one.lock.locked_at).localeCompare(String(other.lock.locked_at)));
-  return { health, locks, moreLocks: Boolean(locked?.next), events: events?.events ?? [], moreEvents: Boolean(events?.next), status, frozen, approvals };
+  return { health, locks, moreLocks: Boolean(locked?.next), kept, events: events?.events ?? [], moreEvents: Boolean(events?.next), status, frozen, approvals };
 }
 
 function Backup({ backup }) {
@@ -249,11 +250,12 @@ function Server({ status }) {
 }
 
 function Found({ found, reload }) {
-  const { health, locks, events, status, frozen, approvals } = found;
+  const { health, locks, kept, events, status, frozen, approvals } = found;
+  const attention = (event) => html`<${Attention} key=${event.seq} event=${event} unapplied=${kept.has(event)} reload=${reload} />`;
   const problems = health.problems ?? [];
   const count = problems.length + locks.length + events.length + (frozen ? frozen.states.length : 0) + approvals.length;
   return html`
-    ${count === 0 && html`<${Notice} kind="good">Nothing needs you: no problem, no lock, no freeze, no act that waits for approval, and no event of the last ${EVENT_DAYS} days that a person should look at.<//>`}
+    ${count === 0 && html`<${Notice} kind="good">Nothing needs you.<//>`}
     <${Section} title="Problems" empty=${`None. The server is ${String(health.status).replace("_", " ")}.`}>
       ${problems.map((problem) => html`<${Problem} key=${problem.code} problem=${problem} reload=${reload} />`)}
     <//>
@@ -262,10 +264,11 @@ function Found({ found, reload }) {
           ${locks.map((state) => html`<${Lock} key=${`${state.workspace}/${state.buildingBlock}`} state=${state} />`)}<//>`
       : html`<${Missing} permission="TFSTATE_INSPECT" to="see locks and freezes" />`}
     ${frozen && html`<${Freezes} frozen=${frozen} reload=${reload} />`}
+    ${kept.size > 0 && html`<${Section} title="Versions that nobody applied">${[...kept].map(attention)}<//>`}
     ${approvals.length > 0 && html`<${Approvals} approvals=${approvals} reload=${reload} />`}
     ${may("EVENTLOG_LIST")
       ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
-          ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} reload=${reload} />`)}<//>`
+          ${events.filter((event) => !kept.has(event)).map(attention)}<//>`
       : html`<${Missing} permission="EVENTLOG_LIST" to="read the event log" />`}
     ${status ? html`<${Server} status=${status} />` : html`<${Missing} permission="ADM_STATUS" to="see the server's figures" />`}`;
 }

@@ -1,4 +1,4 @@
-//! A lock in a sentence, and the command that releases it.
+//! A lock in a sentence, whether it is dead, and the command that releases it.
 
 use serde_json::Value;
 
@@ -17,6 +17,26 @@ pub(in crate::cli) fn held(state: &StateName, held: &Value) -> String {
     let operation = operation.unwrap_or_default();
     let since = time(&held["locked_at"]);
     format!("{state} is locked by the key {key} ({who}){operation} since {since}, lock ID {id}")
+}
+
+/// Since when the holder of a lock can write no more, and what that means; none if they can.
+pub(in crate::cli) fn death(held: &Value) -> Option<String> {
+    let died = &held["died"];
+    let why = match died["why"].as_str()? {
+        "expired" => "its credentials expired",
+        "ended" => "its token was ended",
+        "revoked" => "its key was revoked",
+        "rotated" => "its key was rotated",
+        _ => "its credentials ended",
+    };
+    let since = if died["since"].is_null() {
+        String::new()
+    } else {
+        format!(" at {}", time(&died["since"]))
+    };
+    Some(format!(
+        "{why}{since}; the next run that locks gets the lock"
+    ))
 }
 
 /// The command that releases a lock, as the end of a sentence.

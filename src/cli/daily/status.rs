@@ -109,12 +109,16 @@ fn locks(status: &Value) -> String {
         Some(only @ 1..) => format!(", {only} without a state"),
         Some(0) | None => String::new(),
     };
+    let dead = match status["dead_locks"].as_u64() {
+        Some(dead @ 1..) => format!(", {dead} dead"),
+        Some(0) | None => String::new(),
+    };
     let waiting = match status["waiting"].as_u64() {
         Some(1) => "; 1 run waits".to_owned(),
         Some(waiting @ 2..) => format!("; {waiting} runs wait"),
         Some(0) | None => String::new(),
     };
-    format!("{held}{only}; the oldest since {oldest}{waiting}")
+    format!("{held}{only}{dead}; the oldest since {oldest}{waiting}")
 }
 
 fn disk(status: &Value) -> String {

@@ -31,7 +31,7 @@ const COLUMNS: [Column; 8] = [
 
 /// The members of a row that the table shows.
 const FIELDS: &str = "workspace,buildingBlock,current.number,current.serial,current.resources,\
-    size,history_size,updated_at,deleted_at,transferred_to,lock.key,lock.locked_at";
+    size,history_size,updated_at,deleted_at,transferred_to,lock.key,lock.locked_at,lock.died";
 
 #[derive(Args)]
 pub(in crate::cli) struct ListArgs {
@@ -111,7 +111,8 @@ fn locked_by(lock: &Value) -> String {
         return "-".to_owned();
     }
     let key = text(&lock["key"]["name"]);
-    format!("{key} since {}", when(&lock["locked_at"]))
+    let dead = if lock["died"].is_null() { "" } else { ", dead" };
+    format!("{key} since {}{dead}", when(&lock["locked_at"]))
 }
 
 /// When a state was written last, or since when it is hidden, and why.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
+use crate::cli::common::locks;
 use crate::cli::common::rows::rows;
 use crate::cli::output;
 use crate::cli::output::CliError;
@@ -117,6 +118,7 @@ fn lock(lock: &Value) -> Vec<Pair> {
         ("written under it", text(&lock["last_write"]["version"])),
         ("turned away", text(&lock["refused"]["count"])),
     ];
+    pairs.extend(locks::death(lock).map(|death| ("died", death)));
     pairs.extend(rows(lock, "waiting").iter().map(waiter));
     pairs
 }

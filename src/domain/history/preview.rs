@@ -10,11 +10,13 @@ use crate::domain::error::refusals::{NoRollback, NotCompared};
 use crate::domain::history::History;
 use crate::domain::history::compare::{hindrance, memory_to_compare};
 use crate::domain::history::rollback::{Rollback, RollbackTarget, find};
+use crate::domain::states::deaths::dead_lock;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::freeze::Freeze;
 use crate::model::lock::HeldLock;
+use crate::model::lock_death::LockDeath;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::printable::Printable;
@@ -47,6 +49,8 @@ pub struct RollbackPreview {
     pub serial: Option<u64>,
     /// The lock on the state.
     pub lock: Option<HeldLock>,
+    /// Since when its holder can write no more, if that is so.
+    pub died: Option<LockDeath>,
     /// Why it would be refused, if it would.
     pub refusals: Vec<RollbackRefusal>,
     /// What the next plan would find, or why that cannot be told.
@@ -101,16 +105,18 @@ impl History<'_> {
             Ok(wanted) => wanted.clone(),
             Err(error) => return Err(explained(&self.engine.store, error).await),
         };
+        let now = self.engine.time_for_ends();
         let lock_and_freezes = |view: &View<'_>| {
             let away = found.away.as_ref();
             let lock = view.lock(away.unwrap_or(name))?;
             let of = |name: &StateName| Ok(view.freeze(name)?.map(|freeze| (name.clone(), freeze)));
             let both = away.into_iter().chain([name]).map(of);
             let freezes = both.collect::<Result<Vec<_>, StoreError>>()?;
-            Ok((lock, freezes.into_iter().flatten().collect()))
+            let died = dead_lock(view, lock.as_ref(), now)?;
+            Ok(((lock, died), freezes.into_iter().flatten().collect()))
         };
         let read = self.engine.store.read_inline(lock_and_freezes).await?;
-        let (lock, freezes): (Option<HeldLock>, Vec<(StateName, Freeze)>) = read;
+        let ((lock, died), freezes): (_, Vec<(StateName, Freeze)>) = read;
         let serial = if wanted.head.encrypted {
             Some(wanted.head.serial)
         } else {
@@ -137,6 +143,7 @@ impl History<'_> {
             is_unchanged,
             serial,
             lock,
+            died,
             refusals,
             comparison,
             current: found.last,

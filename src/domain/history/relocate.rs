@@ -101,6 +101,7 @@ fn relocate(
     let moved = tx.states(&only)?.rows.pop().map(|summary| Listed {
         summary,
         lock: None,
+        died: None,
         freeze: None,
         waiting: Vec::new(),
     });

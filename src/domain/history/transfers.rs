@@ -7,13 +7,15 @@
 //! Until the last one the state lives here; from it on its address answers that it has left, and a
 //! checkout of old sources makes nothing anew.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::domain::access::{Acted, act, authorize, lock_in_the_way};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotTransferred;
-use crate::domain::states::locks::{self, Locking};
+use crate::domain::states::locks::{self, LockTerms, Locking};
 use crate::domain::states::read::live;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
@@ -77,8 +79,16 @@ impl Transfers<'_> {
         let (wanted, size) = (name.clone(), to.len());
         let lock_id = Uuid::new_v4().to_string();
         let room = self.engine.limits.room_for_removing();
-        let job =
-            move |tx: &Tx<'_>, by: LiveCaller<'_>| begin(tx, by, &wanted, (&to, &lock_id), room);
+        let trust = Arc::clone(&self.engine.trust);
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            // Several commands carry a transfer out, each with credentials of its own.
+            let terms = LockTerms {
+                room,
+                now: trust.latest(),
+                outlives_credentials: true,
+            };
+            begin(tx, by, &wanted, (&to, &lock_id), &terms)
+        };
         act(
             self.engine,
             caller,
@@ -157,7 +167,7 @@ fn begin(
     caller: LiveCaller<'_>,
     name: &StateName,
     (to, lock_id): (&str, &str),
-    room: u64,
+    terms: &LockTerms,
 ) -> Step {
     let state = match live(&tx.lookup(name)?, name) {
         Ok((state, _)) => state,
@@ -181,14 +191,15 @@ fn begin(
             begun_by: caller.actor.clone(),
         },
     };
-    let was_locked = tx.lock(name)?.is_some();
+    let held = tx.lock(name)?;
+    let was_locked = held.is_some_and(|held| held.lock.id == intent.lock_id);
     let lock = Lock::taken_for(
         &caller.actor.name,
         &intent.lock_id,
         (OPERATION, &format!("to {}", intent.to)),
         tx.now(),
     );
-    match locks::take(tx, caller, name, &lock, room)? {
+    match locks::take(tx, caller, name, (&lock, terms))? {
         Ok(Locking::Held(_)) => {}
         Ok(Locking::HeldBy(lock)) => return Ok(Err(Error::locked(lock))),
         Err(why) => return Ok(Err(why)),

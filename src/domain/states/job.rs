@@ -293,12 +293,16 @@ impl WriteAct<'_> {
             lock_id: self.request.lock_id.clone(),
             ..self.event(tx, EventKind::StateWrite, version.number)
         };
+        let permit = &self.request.permit;
+        if let Some(held) = lock {
+            tx.keep_lock_alive(&permit.name, held, (&self.by, permit.acting.time()))?;
+        }
         let append = Appended {
-            name: &self.request.permit.name,
+            name: &permit.name,
             state,
             snapshot,
             // The holder of a broken lock may go on writing until another writer does.
-            ends_broken_lock: self.request.lock_id.is_none(),
+            ends_broken_lock: self.request.lock_id.is_none() || lock.is_some(),
             seen_by: Some(&self.by),
             event: event.attention(needs_person).detail(self.event_detail()),
         };

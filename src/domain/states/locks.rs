@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::access::{Acted, act, act_then, authorize, denied, freeze_in_the_way};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
+use crate::domain::states::deaths::{self, dead_lock};
 use crate::domain::states::read::lock_and_freeze;
 use crate::domain::states::waiting::Waiting;
 use crate::model::caller::{Caller, LiveCaller};
@@ -12,6 +13,7 @@ use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::freeze::Freeze;
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
+use crate::model::lock_death::{LockCredential, LockDeath};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::Lookup;
@@ -76,6 +78,8 @@ pub enum Unlocking {
 pub struct ShownLock {
     /// The lock.
     pub held: Option<HeldLock>,
+    /// Since when its holder can write no more, if that is so.
+    pub died: Option<LockDeath>,
     /// The last version that was written under it, with its time.
     pub last_write: Option<(u64, Timestamp)>,
     /// The freeze that holds.
@@ -116,11 +120,17 @@ impl Locks<'_> {
         let room = self.engine.limits.room_for_removing();
         let too_early = self.seen_too_early(&wanted).await?;
         let note = self.noting(caller, name, &lock);
+        let trust = Arc::clone(&self.engine.trust);
         let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             if too_early.as_ref().is_some_and(Option::is_none) {
                 tx.remove_lock(&wanted)?;
             }
-            take(tx, by, &wanted, &lock, room)
+            let terms = LockTerms {
+                room,
+                now: trust.latest(),
+                outlives_credentials: false,
+            };
+            take(tx, by, &wanted, (&lock, &terms))
         };
         act_then(self.engine, caller, (touches, size), job, note).await
     }
@@ -173,13 +183,17 @@ impl Locks<'_> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::Inspect, name)?;
         }
-        let waiting = Waiting::now(self.engine, Some(name));
+        let (waiting, now) = (
+            Waiting::now(self.engine, Some(name)),
+            self.engine.time_for_ends(),
+        );
         let find = |view: &View<'_>| {
             let held = lock_and_freeze(view, name, true)?;
-            Ok((view.lookup(name)?, held, waiting.at(view, name)))
+            let died = dead_lock(view, held.0.as_ref(), now)?;
+            Ok((view.lookup(name)?, (held, died), waiting.at(view, name)))
         };
         let found = self.engine.store.read_inline(find).await?;
-        let (lookup, (held, freeze), waiting) = found;
+        let (lookup, ((held, freeze), died), waiting) = found;
         if let Some(left) = lookup.gone() {
             return Err(Error::gone(name, left));
         }
@@ -193,6 +207,7 @@ impl Locks<'_> {
         let last_write = held.as_ref().and_then(|held| held.last_write(current));
         Ok(ShownLock {
             held,
+            died,
             last_write,
             freeze,
             waiting,
@@ -240,47 +255,67 @@ fn too_many_on_nothing(tx: &Tx<'_>, caller: LiveCaller<'_>) -> Result<Option<Err
         .map(|(whose, held)| Error::TooManyLocks { whose, held }))
 }
 
-/// Takes a lock for a caller, or says who holds it. A new one needs this much room on the disk. The
-/// inner error is that the state has left the address, or that the caller has too many locks.
+/// How a lock is taken.
+pub(in crate::domain) struct LockTerms {
+    /// How much room on the disk a new one needs, in bytes.
+    pub(in crate::domain) room: u64,
+    /// The time by which credentials end.
+    pub(in crate::domain) now: Timestamp,
+    /// Whether nothing but its release ends it.
+    pub(in crate::domain) outlives_credentials: bool,
+}
+
+/// Takes a lock for a caller, or says who holds it. One whose holder can write no more is released
+/// for that, and a person is to look at it: an apply may have died under it. The inner error is
+/// that the state has left the address, or that the caller has too many locks.
 pub(in crate::domain) fn take(
     tx: &Tx<'_>,
     caller: LiveCaller<'_>,
     name: &StateName,
-    lock: &Lock,
-    room: u64,
+    (lock, terms): (&Lock, &LockTerms),
 ) -> Acted<Locking> {
     let lookup = tx.lookup(name)?;
     if let Some(gone) = lookup.gone() {
         return Ok(Err(Error::gone(name, gone)));
     }
-    if let Some(held) = tx.lock(name)? {
-        if held.is_own(&caller) && held.lock.id == lock.id {
-            return Ok(Ok(Locking::Held(held.lock)));
-        }
-        tx.note_refusal(
-            name,
-            &RefusedAttempt::by(&caller, tx.now(), Some(&lock.id), Some(&lock.who)),
-        )?;
-        return Ok(Ok(Locking::HeldBy(held.lock)));
+    let was = tx.lock(name)?;
+    if let Some(held) = &was
+        && held.is_own(&caller)
+        && held.lock.id == lock.id
+    {
+        tx.keep_lock_alive(name, held, (&caller, terms.now))?;
+        return Ok(Ok(Locking::Held(held.lock.clone())));
     }
+    let dead = match was {
+        Some(held) => match tx.lock_death(&held, terms.now)? {
+            Some(death) => Some((held, death)),
+            None => return turned_away(tx, caller, name, (lock, held)),
+        },
+        None => None,
+    };
     if !lock.is_for_a_plan()
         && let Some(freeze) = freeze_in_the_way(tx, name, None)?
     {
         return Ok(Ok(Locking::HeldBy(freeze)));
     }
-    tx.needs_room(room)?;
+    tx.needs_room(terms.room)?;
     if !has_versions(&lookup)
         && !sabotage::is(Fault::Locks)
         && let Some(refused) = too_many_on_nothing(tx, caller)?
     {
         return Ok(Err(refused));
     }
+    if let Some((held, death)) = &dead {
+        deaths::release(tx, caller, name, (held, death, lock))?;
+    }
+    let credential = LockCredential::of(&caller).filter(|_| !terms.outlives_credentials);
     let held = HeldLock {
         lock: lock.clone(),
         holder: caller.actor.clone(),
         address: caller.origin.address.clone(),
         locked_at: tx.now(),
         permissions: Some(caller.grant.permissions.without_admin_only()),
+        credential,
         refused: 0,
         latest_refusal: None,
     };
@@ -294,6 +329,20 @@ pub(in crate::domain) fn take(
         .lock(&lock.id);
     tx.record(&event.detail(serde_json::json!({ "operation": lock.operation, "who": lock.who })))?;
     Ok(Ok(Locking::Held(held.lock)))
+}
+
+/// Says who holds a lock, and notes that it turned a caller away.
+fn turned_away(
+    tx: &Tx<'_>,
+    caller: LiveCaller<'_>,
+    name: &StateName,
+    (lock, held): (&Lock, HeldLock),
+) -> Acted<Locking> {
+    tx.note_refusal(
+        name,
+        &RefusedAttempt::by(&caller, tx.now(), Some(&lock.id), Some(&lock.who)),
+    )?;
+    Ok(Ok(Locking::HeldBy(held.lock)))
 }
 
 fn release(
@@ -385,7 +434,7 @@ pub(in crate::domain) fn let_go(
     };
     let lock = &held.lock;
     if forced {
-        tx.break_lock(name, held, tx.now())?;
+        tx.break_lock(name, held, (tx.now(), false))?;
         let detail = serde_json::json!({
             "holder": held.holder,
             "locked_at": held.locked_at,

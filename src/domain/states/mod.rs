@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod append;
 pub mod compared;
+pub mod deaths;
 pub mod delete;
 pub mod find;
 pub mod freezes;

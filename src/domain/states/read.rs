@@ -12,6 +12,7 @@ use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::error::Error;
 use crate::domain::states::States;
+use crate::domain::states::deaths::dead_lock;
 use crate::domain::states::outputs::{list_of_outputs, only_outputs, place_of_outputs};
 use crate::domain::states::waiting::Waiting;
 use crate::model::caller::Caller;
@@ -21,6 +22,7 @@ use crate::model::consumer::WhatWasRead;
 use crate::model::digest::Digest;
 use crate::model::freeze::Freeze;
 use crate::model::lock::HeldLock;
+use crate::model::lock_death::LockDeath;
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
 use crate::model::permission::Permission;
@@ -74,6 +76,8 @@ pub struct Listed {
     pub summary: StateSummary,
     /// The lock on it.
     pub lock: Option<HeldLock>,
+    /// Since when its holder can write no more, if that is so. Only a list of states looks for it.
+    pub died: Option<LockDeath>,
     /// The freeze that holds for it.
     pub freeze: Option<Freeze>,
     /// Who waits for the lock, the oldest first. Only a list of states looks for them.
@@ -235,12 +239,13 @@ impl States<'_> {
             return Ok(ListedStates::default());
         }
         let store = &self.engine.store;
-        let waiting = Waiting::now(self.engine, None);
+        let (waiting, now) = (Waiting::now(self.engine, None), self.engine.time_for_ends());
         let list = move |view: &View<'_>| {
             let mut list = list_states(view, &filter)?;
             let rows = list.page.rows.iter_mut();
             for row in rows.filter(|row| row.lock.is_some()) {
                 row.waiting = waiting.at(view, &row.summary.name);
+                row.died = dead_lock(view, row.lock.as_ref(), now)?;
             }
             Ok(list)
         };
@@ -274,6 +279,7 @@ pub(super) fn list_states(
                 list.page.rows.push(Listed {
                     summary,
                     lock,
+                    died: None,
                     freeze,
                     waiting: Vec::new(),
                 });

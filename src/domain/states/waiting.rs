@@ -1,12 +1,25 @@
 //! Who waits for a lock, as callers are told: without those whose credentials have ended since they
-//! asked.
+//! asked. And what is said of all locks together.
+
+use serde::Serialize;
 
 use crate::domain::engine::Engine;
 use crate::domain::engine::waiters::TurnedAway;
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
 use crate::model::waiter::Waiter;
-use crate::store::View;
+use crate::store::{StoreError, View};
+
+/// What is said of all locks that are held.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LockFacts {
+    /// Since when the oldest of them has been held.
+    pub oldest_lock_at: Option<Timestamp>,
+    /// Those whose holder can write no more, of the first 10,000.
+    pub dead_locks: u64,
+    /// How many programs were turned away and ask again.
+    pub waiting: usize,
+}
 
 /// Who waits at a moment.
 pub(in crate::domain) struct Waiting {
@@ -32,10 +45,14 @@ impl Waiting {
             .collect()
     }
 
-    /// How many wait.
-    pub(in crate::domain) fn count(&self, view: &View<'_>) -> usize {
+    /// What is said of all locks that are held.
+    pub(in crate::domain) fn facts(&self, view: &View<'_>) -> Result<LockFacts, StoreError> {
         let standing = self.asking.iter().filter(|one| self.stands(view, one));
-        standing.count()
+        Ok(LockFacts {
+            oldest_lock_at: view.oldest_lock()?,
+            dead_locks: view.dead_locks(self.at)?,
+            waiting: standing.count(),
+        })
     }
 
     /// Whether its credentials stand. Those that cannot be read let nobody in.

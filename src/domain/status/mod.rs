@@ -25,7 +25,7 @@ use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::sealing::SealStatus;
-use crate::domain::states::waiting::Waiting;
+use crate::domain::states::waiting::{LockFacts, Waiting};
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_erasing, about_events_file, about_hooks, about_mirror,
     about_syslog, bound_keys_shut_out, damage, damage_met, fault_problem, forgotten_key,
@@ -138,10 +138,9 @@ pub struct StatusReport {
     pub locks: u64,
     /// Those of them on states that have no version yet.
     pub only_locked: u64,
-    /// Since when the oldest of them has been held.
-    pub oldest_lock_at: Option<Timestamp>,
-    /// Locks that are waited for: their programs were turned away and ask again.
-    pub waiting: usize,
+    /// What is said of all of them.
+    #[serde(flatten)]
+    pub lock_facts: LockFacts,
     /// API keys, ended ones too.
     pub keys: u64,
     /// Bytes of the database file.
@@ -293,9 +292,9 @@ impl<'a> Status<'a> {
     }
 
     async fn gauges(&self) -> Gauges {
-        let store = &self.engine.store;
-        let read = store.read(|view| Ok((view.counts()?, view.oldest_lock()?)));
-        let (counts, oldest) = read.await.ok().unzip();
+        let (store, waiting) = (&self.engine.store, Waiting::now(self.engine, None));
+        let read = store.read(move |view| Ok((view.counts()?, waiting.facts(view)?)));
+        let (counts, locks) = read.await.ok().unzip();
         let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(count);
         let (in_flight, max_in_flight) = self.engine.in_flight();
         let (database, wal) = store.file_sizes();
@@ -315,7 +314,8 @@ impl<'a> Status<'a> {
             versions: counted(|counts| counts.versions),
             locks: counted(|counts| counts.locks),
             only_locked: counted(|counts| counts.only_locked),
-            oldest_lock: oldest.map(age),
+            dead_locks: locks.map(|locks| locks.dead_locks),
+            oldest_lock: locks.map(|locks| age(locks.oldest_lock_at)),
             damaged: scrub.damaged_versions,
             last_verified: scrub.last.map(|last| seconds(last.finished_at)),
             backup_at: last.map(|last| seconds(last.at)),
@@ -466,10 +466,9 @@ impl<'a> Status<'a> {
         let read = self.engine.store.read(move |view| {
             let versions_since = since.map(|since| view.versions_since(since)).transpose()?;
             let seals = view.seal_facts()?;
-            let locks = (view.oldest_lock()?, waiting.count(view));
-            Ok((view.counts()?, locks, versions_since, seals))
+            Ok((view.counts()?, waiting.facts(view)?, versions_since, seals))
         });
-        let (counts, (oldest_lock_at, waiting), versions_since, seals) = read.await?;
+        let (counts, lock_facts, versions_since, seals) = read.await?;
         let (database_size, wal_size) = self.engine.store.file_sizes();
         Ok(StatusReport {
             health: self.health().await,
@@ -481,8 +480,7 @@ impl<'a> Status<'a> {
             versions_since,
             locks: counts.locks,
             only_locked: counts.only_locked,
-            oldest_lock_at,
-            waiting,
+            lock_facts,
             keys: counts.keys,
             database_size,
             wal_size,

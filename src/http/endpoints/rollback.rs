@@ -142,7 +142,7 @@ impl<'a> PreviewAnswer<'a> {
                 &head.lineage,
             ),
             terraform_version: change(program, head.terraform_version.as_deref()),
-            lock: holder.map(|lock| reply::held_lock(lock, lock.last_write(current))),
+            lock: holder.map(|lock| reply::held_lock(lock, preview.died, lock.last_write(current))),
             refused: refused
                 .map(|why| json!({ "code": why.code, "detail": why.detail }))
                 .collect(),

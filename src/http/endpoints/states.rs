@@ -29,7 +29,7 @@ const MEMBERS: RowMembers = RowMembers {
         ("current", fields::VERSION),
         (
             "lock",
-            "lock key address locked_at last_write refused waiting",
+            "lock key address locked_at died last_write refused waiting",
         ),
         ("frozen", "until reason frozen_at frozen_by"),
     ],

@@ -19,6 +19,7 @@ use crate::http::wire::headers::VERSION;
 use crate::http::wire::paced::PacedBytes;
 use crate::model::clock::Timestamp;
 use crate::model::lock::{HeldLock, Lock};
+use crate::model::lock_death::LockDeath;
 use crate::model::page::DamagedRow;
 use crate::model::version::Version;
 
@@ -73,12 +74,17 @@ pub(in crate::http) fn lock(lock: &Lock) -> HttpResponse {
 }
 
 /// A lock with its evidence.
-pub(in crate::http) fn held_lock(held: &HeldLock, last_write: Option<(u64, Timestamp)>) -> Value {
+pub(in crate::http) fn held_lock(
+    held: &HeldLock,
+    died: Option<LockDeath>,
+    last_write: Option<(u64, Timestamp)>,
+) -> Value {
     json!({
         "lock": held.lock.raw(),
         "key": held.holder,
         "address": held.address,
         "locked_at": held.locked_at,
+        "died": died,
         "last_write": last_write.map(|(version, at)| json!({ "version": version, "at": at })),
         "refused": { "count": held.refused, "latest": held.latest_refusal },
     })
@@ -87,11 +93,14 @@ pub(in crate::http) fn held_lock(held: &HeldLock, last_write: Option<(u64, Times
 /// What keeps callers from an address: the lock with its evidence, if one is held, and the freeze.
 pub(in crate::http) fn shown_lock(shown: &ShownLock) -> Value {
     let nothing = json!({
-        "lock": null, "key": null, "address": null, "locked_at": null, "last_write": null,
+        "lock": null, "key": null, "address": null, "locked_at": null, "died": null,
+        "last_write": null,
         "refused": { "count": 0, "latest": null },
     });
     let held = shown.held.as_ref();
-    let mut answer = held.map_or(nothing, |held| held_lock(held, shown.last_write));
+    let mut answer = held.map_or(nothing, |held| {
+        held_lock(held, shown.died, shown.last_write)
+    });
     answer["frozen"] = json!(shown.freeze);
     answer["waiting"] = json!(shown.waiting);
     answer
@@ -101,7 +110,7 @@ pub(in crate::http) fn shown_lock(shown: &ShownLock) -> Value {
 pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
     let summary = &state.summary;
     let lock = state.lock.as_ref().map(|held| {
-        let mut lock = held_lock(held, held.last_write(summary.current.as_ref()));
+        let mut lock = held_lock(held, state.died, held.last_write(summary.current.as_ref()));
         lock["waiting"] = json!(state.waiting);
         lock
     });

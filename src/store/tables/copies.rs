@@ -65,10 +65,12 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Lets a lock say something else of itself; its holder and its ID stay.
+    /// Lets a lock say something else of itself. Its holder and its ID stay, and nothing but its
+    /// release ends it.
     pub fn reword_lock(&self, name: &StateName, lock: &Lock) -> Result<(), StoreError> {
         self.check_address(name);
-        let sql = "UPDATE locks SET body = ?3 WHERE workspace = ?1 AND building_block = ?2";
+        let sql = "UPDATE locks SET body = ?3, taken_with = NULL, token = NULL, good_until = NULL, \
+            ended_at = NULL WHERE workspace = ?1 AND building_block = ?2";
         let values = [name.workspace.as_str(), name.block.as_str(), &lock.text];
         let key = params![name.workspace.as_str(), name.block.as_str()];
         self.update_hashed(&LOCKS, key, sql, values).map(drop)

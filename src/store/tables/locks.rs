@@ -8,6 +8,7 @@ use crate::model::name::StateName;
 use crate::model::permission::{PermissionSet, Scope};
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS};
+use crate::store::tables::lock_deaths::{self, credential};
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -17,9 +18,9 @@ const MAX_STALE_WRITERS: u32 = 100;
 
 pub(in crate::store) const COLUMNS: &str = "body, holder, holder_name, address, locked_at, \
     refused, refused_at, refused_key, refused_name, refused_address, refused_lock_id, \
-    refused_who, permissions";
+    refused_who, permissions, taken_with, token, good_until, ended_at";
 /// Where the address begins that is selected behind them.
-pub(in crate::store) const NAME_AT: usize = 13;
+pub(in crate::store) const NAME_AT: usize = 17;
 
 pub(in crate::store) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
@@ -38,14 +39,15 @@ pub(in crate::store) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
         holder: rows::actor(row, 1)?,
         address: row.get(3)?,
         locked_at: rows::time(row, 4)?,
-        permissions: taken_with(row, 12)?,
+        permissions: permissions(row, 12)?,
+        credential: credential(row, 13)?,
         refused: rows::unsigned(row, 5)?,
         latest_refusal,
     })
 }
 
 /// With which permissions a lock was taken.
-fn taken_with(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<PermissionSet>> {
+fn permissions(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<PermissionSet>> {
     let names: Option<String> = row.get(index)?;
     let parse = |names: String| PermissionSet::parse(names.split_whitespace(), &Scope::All);
     names
@@ -99,12 +101,12 @@ impl View<'_> {
         self.only(sql, [], |row| rows::maybe_time(row, 0))
     }
 
-    /// The lock that was broken by force and nobody has locked or written since.
+    /// The lock that was broken by force or died, and nobody has locked or written since.
     pub fn broken_lock(&self, name: &StateName) -> Result<Option<BrokenLock>, StoreError> {
         self.check_address(name);
         let sql = format!(
-            "SELECT lock_id, holder{} FROM broken_locks b WHERE b.workspace = ?1 AND \
-                b.building_block = ?2",
+            "SELECT lock_id, holder, died IS NOT NULL{} FROM broken_locks b WHERE b.workspace = ?1 \
+                AND b.building_block = ?2",
             BROKEN_LOCKS.proof
         );
         let key = params![name.workspace.as_str(), name.block.as_str()];
@@ -112,6 +114,7 @@ impl View<'_> {
             Ok(BrokenLock {
                 lock_id: row.get(0)?,
                 holder: row.get(1)?,
+                died: row.get(2)?,
             })
         };
         let found = self.proven(&BROKEN_LOCKS, &sql, key, broken)?;
@@ -149,10 +152,11 @@ impl Tx<'_> {
     pub fn put_lock(&self, name: &StateName, held: &HeldLock) -> Result<(), StoreError> {
         self.check_address(name);
         let sql = "INSERT INTO locks (workspace, building_block, body, holder, holder_name, \
-            address, locked_at, refused, permissions) \
+            address, locked_at, refused, permissions, taken_with, token, good_until) \
                    VALUES (:workspace, :block, :body, :holder, :holder_name, :address, \
-                   :locked_at, 0, :permissions)";
+                   :locked_at, 0, :permissions, :taken_with, :token, :good_until)";
         let names = |taken_with: PermissionSet| taken_with.names(&Scope::All).join(" ");
+        let (with, token, good_until) = lock_deaths::columns(held.credential.as_ref());
         self.insert_hashed(
             &LOCKS,
             sql,
@@ -165,8 +169,18 @@ impl Tx<'_> {
                 ":address": held.address,
                 ":locked_at": held.locked_at.millis(),
                 ":permissions": held.permissions.map(names),
+                ":taken_with": with,
+                ":token": token,
+                ":good_until": good_until,
             },
         )?;
+        // The result of a holder who died is good until another writes.
+        let died = "SELECT 1 FROM broken_locks WHERE workspace = ?1 AND building_block = ?2 AND \
+            died IS NOT NULL";
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        if self.exists(died, key)? {
+            return Ok(());
+        }
         self.forget_broken_lock(name)
     }
 
@@ -189,29 +203,30 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Frees an address by force, and remembers whose lock it was.
+    /// Frees an address by force or because its lock died, and remembers whose it was.
     pub fn break_lock(
         &self,
         name: &StateName,
         held: &HeldLock,
-        at: Timestamp,
+        (at, died): (Timestamp, bool),
     ) -> Result<(), StoreError> {
         self.check_address(name);
         self.remove_lock(name)?;
         let sql = "INSERT INTO broken_locks (workspace, building_block, lock_id, \
-            holder, broken_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+            holder, broken_at, died) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let values = params![
             name.workspace.as_str(),
             name.block.as_str(),
             held.lock.id,
             held.holder.id,
-            at.millis()
+            at.millis(),
+            died.then_some(1)
         ];
         let key = params![name.workspace.as_str(), name.block.as_str()];
         self.put_hashed(&BROKEN_LOCKS, key, sql, values)
     }
 
-    /// Somebody locked or wrote: whose lock was broken before does not matter any more.
+    /// Another locked or wrote: whose lock was broken before does not matter any more.
     pub fn forget_broken_lock(&self, name: &StateName) -> Result<(), StoreError> {
         self.check_address(name);
         let key = params![name.workspace.as_str(), name.block.as_str()];

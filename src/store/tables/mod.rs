@@ -21,6 +21,7 @@ pub(super) mod hashed;
 pub(super) mod hooks;
 pub(super) mod instance;
 pub(super) mod keys;
+pub(super) mod lock_deaths;
 pub(super) mod locks;
 pub(super) mod pages;
 pub(super) mod purges;

@@ -141,6 +141,7 @@ impl Tx<'_> {
 
     /// Ends a token.
     pub fn end_token(&self, sha256: Digest) -> Result<(), StoreError> {
+        self.note_token_end(sha256.as_bytes(), self.now())?;
         self.delete_hashed(&TOKENS, params![sha256.as_bytes()])
             .map(drop)
     }
@@ -158,6 +159,9 @@ impl Tx<'_> {
     pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
         let sql = "SELECT sha256 FROM tokens WHERE expires_at <= ?1 LIMIT ?2";
         let ended: Vec<Vec<u8>> = self.all(sql, params![now.millis(), limit], |row| row.get(0))?;
+        if !ended.is_empty() {
+            self.note_lapsed_tokens(now)?;
+        }
         for sha256 in &ended {
             self.delete_hashed(&TOKENS, params![sha256])?;
         }

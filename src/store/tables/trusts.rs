@@ -226,6 +226,7 @@ impl Tx<'_> {
     /// how its trust stands.
     pub fn remove_trust(&self, id: KeyId) -> Result<(), StoreError> {
         let id = id.to_string();
+        self.note_trust_end(&id, self.now())?;
         self.delete_hashed(&TRUSTS, params![id]).map(drop)
     }
 

@@ -11,6 +11,7 @@ mod addresses;
 mod broken_locks;
 mod configured;
 mod contention;
+mod dead_locks;
 mod everyday;
 mod large;
 mod long_runs;

@@ -295,3 +295,19 @@ fn events_that_are_gone_before_their_turn_are_counted() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("missed          at most 2\n"), "{shown}");
 }
+
+#[test]
+fn a_lock_that_died_is_told_under_a_word_of_its_own() {
+    let (server, receiver) = (Server::start(), Receiver::start());
+    let (hook, _) = make(&server, &receiver.wanted(&["lock_died"]));
+    assert_eq!(hook["on"], json!(["lock.died"]));
+    let key = server.key("team", "writer");
+    let token = server.token(&key, json!({}));
+    token.lock("team/net", "old").expect_status(200);
+    token.send("DELETE", "/api/token", "").expect_status(204);
+    key.lock("team/net", "new").expect_status(200);
+    let got = receiver.waits_for(1);
+    let told = got[0].json();
+    assert_eq!(told["kind"], "lock.died", "{told}");
+    assert_eq!(told["event"], server.admin().events("kind=lock.died")[0]);
+}

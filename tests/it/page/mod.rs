@@ -12,6 +12,7 @@ mod browser;
 mod canary;
 mod cross_origin;
 mod day;
+mod dead;
 mod digits;
 mod driver;
 mod files;

@@ -3,6 +3,7 @@
 
 mod address;
 mod broken_lock;
+mod dead_locks;
 mod delete;
 mod guard;
 mod instance;

@@ -45,6 +45,7 @@ fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
 fn lock(id: &str, holder: &str) -> HeldLock {
     HeldLock {
         permissions: None,
+        credential: None,
         lock: Lock::parse(format!(r#"{{"ID":"{id}"}}"#).as_bytes()).unwrap(),
         holder: actor(holder),
         address: String::new(),

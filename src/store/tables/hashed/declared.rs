@@ -151,6 +151,10 @@ pub(in crate::store) const LOCKS: Hashed = hashed!(
         "refused_lock_id",
         "refused_who",
         "permissions",
+        "taken_with",
+        "token",
+        "good_until",
+        "ended_at",
     ]
 );
 
@@ -166,7 +170,8 @@ pub(in crate::store) const BROKEN_LOCKS: Hashed = hashed!(
         "building_block",
         "lock_id",
         "holder",
-        "broken_at"
+        "broken_at",
+        "died"
     ]
 );
 
