@@ -3,7 +3,7 @@
 //! answered are known here and to who asks.
 
 use super::made;
-use super::readers::{self, Question, Reading};
+use super::readers::{self, ReadJob, Reading};
 use super::writer::{self, Afterwards, Work};
 use super::{Store, StoreError, Touches, Tx, View};
 use crate::model::key::KeyId;
@@ -36,7 +36,7 @@ impl Store {
         self.ask(reading, readers::question(job, then))
     }
 
-    async fn ask<T: 'static>(&self, reading: Reading, question: Question) -> Result<T, StoreError> {
+    async fn ask<T: 'static>(&self, reading: Reading, question: ReadJob) -> Result<T, StoreError> {
         let found = self.readers.answer(reading, question).await;
         self.damage.look_at(found).and_then(made::shown)
     }

@@ -59,14 +59,14 @@ async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
 }
 
 /// A question that waits for a place, and what is made of its answer.
-pub(super) type Question = Box<dyn FnOnce(&Pool) -> Result<Made, StoreError> + Send>;
+pub(super) type ReadJob = Box<dyn FnOnce(&Pool) -> Result<Made, StoreError> + Send>;
 
 /// Asks `job`. `then` makes something of the answer on the same thread, when the database is not
 /// needed any more.
 pub(super) fn question<T, U: Send + 'static>(
     job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     then: impl FnOnce(T) -> U + Send + 'static,
-) -> Question {
+) -> ReadJob {
     Box::new(move |pool| pool.run(job).map(|found| made::hidden(then(found))))
 }
 
@@ -130,7 +130,7 @@ impl Readers {
     pub(super) async fn answer(
         &self,
         reading: Reading,
-        question: Question,
+        question: ReadJob,
     ) -> Result<Made, StoreError> {
         let place = self.place(reading).await?;
         let pool = Arc::clone(&self.pool);
@@ -198,12 +198,12 @@ impl Pool {
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let (mut job, mut result) = (Some(job), None);
-        self.lend(&mut |view| result = job.take().map(|job| job(view)))?;
+        self.with_view(&mut |view| result = job.take().map(|job| job(view)))?;
         result.unwrap_or(Err(StoreError::Panicked))
     }
 
-    /// Lends a view to a job, once.
-    fn lend(&self, job: &mut dyn FnMut(&View<'_>)) -> Result<(), StoreError> {
+    /// Shows a view to a job, once.
+    fn with_view(&self, job: &mut dyn FnMut(&View<'_>)) -> Result<(), StoreError> {
         let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
             Some(Idle { connection, .. }) => connection,
