@@ -1,10 +1,11 @@
-//! Verbs of the work of sealing: frames that the newest data key has not sealed are read in batches,
-//! sealed beside the writer, and put in their places in short transactions.
+//! Verbs of the work of sealing: frames that the newest data key has not sealed are read in
+//! batches, sealed beside the writer, and put in their places in short transactions.
 //!
-//! A frame is put only where its row is as it was read. Each job that writes a frame seals it by the
-//! newest key, and a batch has none of that key: a row that still names another key, or none, has
-//! the bytes that were read. A batch from before a change of the key is put nowhere. The note of how
-//! far it is stands in the same transaction: who goes on after a kill needs nothing but these rows.
+//! A frame is put only where its row is as it was read. Each job that writes a frame seals it by
+//! the newest key, and a batch has none of that key: a row that still names another key, or none,
+//! has the bytes that were read. A batch from before a change of the key is put nowhere. The note
+//! of how far it is stands in the same transaction: who goes on after a kill needs nothing but
+//! these rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -335,8 +336,8 @@ impl Tx<'_> {
         self.run(sql, params![id, digest, format, stored, alone])
     }
 
-    /// Has the index forget some more states, which it then follows again, for about so long. It has
-    /// no words: content was sealed before.
+    /// Has the index forget some more states, which it then follows again, for about so long. It
+    /// has no words: content was sealed before.
     fn forget_some_of_the_index(&self, at: SealPlace, most: Duration) -> Result<(), StoreError> {
         let began = clock::monotonic();
         let mut after = INDEX_FIRST - at.after;
