@@ -23,6 +23,7 @@ pub(super) mod instance;
 pub(super) mod keys;
 pub(super) mod locks;
 pub(super) mod pages;
+pub(super) mod presence;
 pub(super) mod purges;
 pub(super) mod quotas;
 pub(super) mod rejected;
