@@ -15,7 +15,7 @@ use super::error::{OpenError, StoreError};
 use super::row_hash::{RowHash, RowKey};
 use super::row_key::{self, ROW_KEY_FILE};
 use super::tables::hashed::{self, Entry, Hashed};
-use super::tables::{consumers, event_chain, event_growth, locks, presence};
+use super::tables::{consumers, event_chain, event_growth, locks};
 use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::store::statements::Prepare as _;
@@ -103,7 +103,8 @@ fn rehash(
     is_confirmed: bool,
 ) -> Result<(), StoreError> {
     let mut came_to = Rehashed::default();
-    presence::clear(connection)?;
+    connection.execute("DELETE FROM presence", [])?;
+    connection.execute("UPDATE commits SET lock_places = NULL", [])?;
     let mut changed = Vec::new();
     if let Some(old) = old.filter(|_| is_confirmed) {
         for table in hashed::ALL {

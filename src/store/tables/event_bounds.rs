@@ -39,7 +39,8 @@ impl View<'_> {
                  SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
                  events_state WHERE fresh IS NULL GROUP BY workspace, building_block UNION ALL \
                  SELECT workspace, building_block, count(*) FROM events NOT INDEXED WHERE \
-                 seq >= (SELECT max(seq) / 128 * 128 FROM events) AND fresh = 1 GROUP BY workspace, building_block UNION ALL \
+                 seq >= (SELECT max(seq) / 128 * 128 FROM events) AND fresh = 1 \
+                 GROUP BY workspace, building_block UNION ALL \
                  SELECT workspace, building_block, -count(*) FROM events INDEXED BY \
                  events_lasting WHERE lasting = 1 GROUP BY workspace, building_block) \
                  GROUP BY workspace, building_block"

@@ -2,8 +2,8 @@
 //!
 //! A page reads a bounded number of events: in the order of one index, or of their places where no
 //! index fits. Where these hold fewer that fit than were asked for, the page says from where the
-//! next one goes on. Times are turned into places first. Events that are in no index yet are read by
-//! their places, before an index is asked.
+//! next one goes on. Times are turned into places first. Events that are in no index yet are read
+//! by their places, before an index is asked.
 
 use std::collections::BinaryHeap;
 
@@ -239,8 +239,8 @@ impl View<'_> {
         Ok(false)
     }
 
-    /// Of which building blocks a workspace has events that are not fresh, with one that is none for those of the
-    /// workspace itself. None where there are very many.
+    /// Of which building blocks a workspace has events that are not fresh, with one that is none
+    /// for those of the workspace itself. None where there are very many.
     fn blocks_with_events(
         &self,
         workspace: &str,
@@ -269,7 +269,8 @@ impl View<'_> {
     ) -> Result<(), StoreError> {
         let newest = |block: usize, before: i64| -> Result<Option<(i64, usize)>, StoreError> {
             let sql = "SELECT seq FROM events INDEXED BY events_state WHERE fresh IS NULL AND \
-                workspace = ?1 AND building_block IS ?2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC LIMIT 1";
+                workspace = ?1 AND building_block IS ?2 AND seq >= ?3 AND seq < ?4 ORDER BY seq \
+                DESC LIMIT 1";
             let values = params![workspace, blocks[block], low, before];
             self.one(sql, values, |row| Ok((row.get(0)?, block)))
         };

@@ -10,13 +10,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::store::row_hash::RowHash;
 use crate::store::statements::Prepare as _;
 
-/// So many places stand beside the last commit at most, those of other locks in the table: 2 KiB, so
-/// that the row stays on one page.
+/// So many places stand beside the last commit at most, those of other locks in the table: 2 KiB,
+/// so that the row stays on one page.
 const MAX_BESIDE_COMMIT: usize = 128;
 
 /// Where the places of a table's rows are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Kept {
+pub(in crate::store) enum SecondList {
     /// In `presence`.
     InTable,
     /// Beside the last commit, as long as there is room: these rows come and go with single
@@ -25,8 +25,12 @@ pub(in crate::store) enum Kept {
 }
 
 /// Whether the list has the place of a row.
-pub(super) fn has(connection: &Connection, kept: Kept, place: &RowHash) -> rusqlite::Result<bool> {
-    if kept == Kept::BesideCommit && beside_commit(connection)?.contains(place) {
+pub(super) fn has(
+    connection: &Connection,
+    kept: SecondList,
+    place: &RowHash,
+) -> rusqlite::Result<bool> {
+    if kept == SecondList::BesideCommit && beside_commit(connection)?.contains(place) {
         return Ok(true);
     }
     let sql = "SELECT 1 FROM presence WHERE place = ?1";
@@ -34,8 +38,12 @@ pub(super) fn has(connection: &Connection, kept: Kept, place: &RowHash) -> rusql
 }
 
 /// Adds a place, and says whether the list did not have it.
-pub(super) fn add(connection: &Connection, kept: Kept, place: RowHash) -> rusqlite::Result<bool> {
-    if kept == Kept::BesideCommit {
+pub(super) fn add(
+    connection: &Connection,
+    kept: SecondList,
+    place: RowHash,
+) -> rusqlite::Result<bool> {
+    if kept == SecondList::BesideCommit {
         let mut places = beside_commit(connection)?;
         if places.contains(&place) {
             return Ok(false);
@@ -53,8 +61,12 @@ pub(super) fn add(connection: &Connection, kept: Kept, place: RowHash) -> rusqli
 }
 
 /// Removes a place, if the list has it.
-pub(super) fn remove(connection: &Connection, kept: Kept, place: &RowHash) -> rusqlite::Result<()> {
-    if kept == Kept::BesideCommit {
+pub(super) fn remove(
+    connection: &Connection,
+    kept: SecondList,
+    place: &RowHash,
+) -> rusqlite::Result<()> {
+    if kept == SecondList::BesideCommit {
         let mut places = beside_commit(connection)?;
         let before = places.len();
         places.retain(|known| known != place);
@@ -66,14 +78,6 @@ pub(super) fn remove(connection: &Connection, kept: Kept, place: &RowHash) -> ru
     connection
         .prepared(sql)?
         .execute([place.as_slice()])
-        .map(drop)
-}
-
-/// Empties the list.
-pub(in crate::store) fn clear(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM presence", [])?;
-    connection
-        .execute("UPDATE commits SET lock_places = NULL", [])
         .map(drop)
 }
 
@@ -112,7 +116,7 @@ mod tests {
             connection.query_row(sql, [], |row| row.get(0)).unwrap()
         };
         let beside = || beside_commit(&connection).unwrap().len();
-        let (kept, all) = (Kept::BesideCommit, MAX_BESIDE_COMMIT + 5);
+        let (kept, all) = (SecondList::BesideCommit, MAX_BESIDE_COMMIT + 5);
         let has = |number: usize| has(&connection, kept, &place(number)).unwrap();
         let (was, add) = (in_table(), |number: usize| {
             add(&connection, kept, place(number)).unwrap()
@@ -127,8 +131,5 @@ mod tests {
             remove(&connection, kept, &place(number)).unwrap();
         }
         assert_eq!((beside(), in_table()), (0, was));
-        add(1);
-        clear(&connection).unwrap();
-        assert_eq!((beside(), in_table()), (0, 0));
     }
 }

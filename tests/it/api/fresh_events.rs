@@ -55,8 +55,16 @@ fn lists_by_state_by_key_and_by_workspace_have_what_the_whole_log_has() {
         (0, "team", "workspace=team".to_owned()),
         (1, "a", "workspace=team&buildingBlock=a".to_owned()),
         (1, "b", "workspace=team&buildingBlock=b".to_owned()),
-        (2, &keys[0].key_id, format!("key={}", keys[0].key_id)),
-        (2, &keys[1].key_id, format!("key={}", keys[1].key_id)),
+        (
+            2,
+            keys[0].key_id.as_str(),
+            format!("key={}", keys[0].key_id),
+        ),
+        (
+            2,
+            keys[1].key_id.as_str(),
+            format!("key={}", keys[1].key_id),
+        ),
     ] {
         let found = listed(&admin, &query);
         let expected = all.iter().filter(|event| event.1[index] == wanted);

@@ -9,7 +9,7 @@ use super::L1;
 /// What a page takes in the log, and what stands before the first, in bytes.
 const FRAME: u64 = 24 + 4_096;
 const HEADER: u64 = 32;
-/// Each act is done so many times, since the server writes of its own accord too: the middle counts.
+/// Each act is done so many times: the server writes of its own accord too, so the middle counts.
 const ROUNDS: usize = 31;
 
 /// How many pages are in the log; the server begins no new one within so little.

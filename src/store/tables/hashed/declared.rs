@@ -1,7 +1,7 @@
 //! The tables whose rows carry a hash, each with its columns declared once. A test compares them
 //! with the schema.
 
-use crate::store::tables::presence::Kept;
+use crate::store::tables::presence::SecondList;
 
 /// A table whose rows carry a hash.
 pub(in crate::store) struct Hashed {
@@ -20,7 +20,7 @@ pub(in crate::store) struct Hashed {
     /// Whether what is remembered of keys and tokens is forgotten after a change.
     pub(super) of_credentials: bool,
     /// Where the second list has its rows.
-    pub(super) kept: Kept,
+    pub(super) kept: SecondList,
 }
 
 /// Declares a table: its name, alias, key, place and columns.
@@ -37,7 +37,7 @@ macro_rules! hashed {
             ),
             bare: concat!($first $(, ", ", $column)*),
             of_credentials: $of_credentials,
-            kept: Kept::InTable,
+            kept: SecondList::InTable,
         }
     };
 }
@@ -135,7 +135,7 @@ pub(in crate::store) const TRANSFERS: Hashed = hashed!(
 
 /// Selected as `l`.
 pub(in crate::store) const LOCKS: Hashed = Hashed {
-    kept: Kept::BesideCommit,
+    kept: SecondList::BesideCommit,
     ..hashed!(
         "locks",
         "l",
