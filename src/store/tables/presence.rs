@@ -111,7 +111,7 @@ mod tests {
             place[..8].copy_from_slice(&number.to_be_bytes());
             place
         };
-        let in_table = || -> usize {
+        let in_table = || -> i64 {
             let sql = "SELECT count(*) FROM presence";
             connection.query_row(sql, [], |row| row.get(0)).unwrap()
         };
