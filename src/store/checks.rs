@@ -149,7 +149,7 @@ fn state_facts(view: &View<'_>, row: &Row<'_>) -> rusqlite::Result<StateFacts> {
     let entry = STATES.entry(view.row_key, row, 5)?;
     Ok(StateFacts {
         fits: STATES.fits(view.row_key, row, 5)?,
-        is_listed: view.is_listed(entry.place)?,
+        is_listed: view.is_listed(&STATES, entry.place)?,
         id: row.get(0)?,
         workspace: row.get(1)?,
         block: row.get(2)?,
@@ -451,7 +451,7 @@ impl View<'_> {
             workspace: table.text_in(row, 0, "workspace"),
             block: table.text_in(row, 0, "building_block"),
             fits: table.fits(self.row_key, row, 0)?,
-            is_listed: self.is_listed(entry.place)?,
+            is_listed: self.is_listed(table, entry.place)?,
         };
         Ok((facts, entry.key))
     }
@@ -464,8 +464,8 @@ impl View<'_> {
             .map(|table| format!("(SELECT count(*) FROM {} NOT INDEXED)", table.name));
         let counts = counts.collect::<Vec<_>>().join(" + ");
         let sql = format!(
-            "SELECT {counts}, (SELECT count(*) FROM {})",
-            hashed::PRESENCE
+            "SELECT {counts}, (SELECT count(*) FROM presence) + (SELECT \
+                coalesce(sum(length(lock_places)) / 16, 0) FROM commits)"
         );
         self.only(&sql, [], |row| {
             Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))

@@ -104,6 +104,7 @@ fn rehash(
 ) -> Result<(), StoreError> {
     let mut came_to = Rehashed::default();
     connection.execute("DELETE FROM presence", [])?;
+    connection.execute("UPDATE commits SET lock_places = NULL", [])?;
     let mut changed = Vec::new();
     if let Some(old) = old.filter(|_| is_confirmed) {
         for table in hashed::ALL {

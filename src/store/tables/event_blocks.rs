@@ -15,6 +15,9 @@ use crate::store::tx::{Tx, View};
 
 /// How many places a block has.
 pub(super) const BLOCK: i64 = 1_024;
+/// An event goes into the indexes by state and by actor with the others of its run of so many
+/// places, once an event is behind them: a trigger sees to it. Until then it is fresh.
+const RUN: i64 = 128;
 /// How many blocks are looked at for old events in one step.
 const MAX_BLOCKS: u32 = 64;
 
@@ -58,6 +61,12 @@ impl View<'_> {
         }
         let sql = "SELECT block FROM event_blocks WHERE first_at < ?1 ORDER BY block DESC LIMIT 1";
         self.one(sql, [until.millis()], |row| row.get(0))
+    }
+
+    /// From which place on events may be fresh.
+    pub(super) fn first_fresh(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM events";
+        self.only(sql, [], |row| Ok(row.get::<_, i64>(0)? / RUN * RUN))
     }
 
     /// The block of the newest places, which has no row yet.

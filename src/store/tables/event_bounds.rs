@@ -12,14 +12,6 @@ use crate::store::tables::event_gaps::RemovedEvent;
 use crate::store::tables::rows;
 use crate::store::tx::{Tx, View};
 
-/// Which rows are of a class.
-const fn is_of(class: EventClass) -> &'static str {
-    match class {
-        EventClass::Ordinary => "lasting IS NULL",
-        EventClass::Lasting => "lasting = 1",
-    }
-}
-
 pub(super) fn share(row: &Row<'_>) -> rusqlite::Result<EventShare> {
     Ok(EventShare {
         workspace: row.get(0)?,
@@ -37,14 +29,18 @@ impl View<'_> {
         })
     }
 
-    /// How many rows each state has, of one class. All are looked at, in an index.
+    /// How many rows each state has, of one class. All are looked at, in an
+    /// index but for fresh ones.
     pub fn count_events(&self, class: EventClass) -> Result<Vec<EventCount>, StoreError> {
         let sql = match class {
             EventClass::Ordinary => {
                 // What is lasting is taken off again, since this index does not tell them apart.
                 "SELECT workspace, building_block, sum(rows) FROM (\
                  SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
-                 events_state GROUP BY workspace, building_block UNION ALL \
+                 events_state WHERE fresh IS NULL GROUP BY workspace, building_block UNION ALL \
+                 SELECT workspace, building_block, count(*) FROM events NOT INDEXED WHERE \
+                 seq >= (SELECT max(seq) / 128 * 128 FROM events) AND fresh = 1 \
+                 GROUP BY workspace, building_block UNION ALL \
                  SELECT workspace, building_block, -count(*) FROM events INDEXED BY \
                  events_lasting WHERE lasting = 1 GROUP BY workspace, building_block) \
                  GROUP BY workspace, building_block"
@@ -84,17 +80,23 @@ impl View<'_> {
         class: EventClass,
         limit: u64,
     ) -> Result<Vec<u64>, StoreError> {
-        let index = match class {
-            EventClass::Ordinary => "events_state",
-            EventClass::Lasting => "events_lasting",
+        let sql = match class {
+            EventClass::Ordinary => {
+                "SELECT seq FROM events INDEXED BY events_state WHERE fresh IS NULL AND workspace \
+                 IS ?1 AND building_block IS ?2 AND lasting IS NULL AND seq < (SELECT max(seq) \
+                 FROM events) UNION ALL SELECT seq FROM events NOT INDEXED WHERE seq >= (SELECT \
+                 max(seq) / 128 * 128 FROM events) AND fresh = 1 AND workspace IS ?1 AND \
+                 building_block IS ?2 AND lasting IS NULL AND seq < (SELECT max(seq) FROM events) \
+                 ORDER BY seq LIMIT ?3"
+            }
+            EventClass::Lasting => {
+                "SELECT seq FROM events INDEXED BY events_lasting WHERE workspace IS ?1 AND \
+                 building_block IS ?2 AND lasting = 1 AND seq < (SELECT max(seq) FROM events) \
+                 ORDER BY seq LIMIT ?3"
+            }
         };
-        let sql = format!(
-            "SELECT seq FROM events INDEXED BY {index} WHERE workspace IS ?1 AND building_block \
-                IS ?2 AND {} AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT ?3",
-            is_of(class)
-        );
         let values = params![of.workspace, of.block, limit.cast_signed()];
-        self.all(&sql, values, |row| rows::unsigned(row, 0))
+        self.all(sql, values, |row| rows::unsigned(row, 0))
     }
 }
 

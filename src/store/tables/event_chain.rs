@@ -213,8 +213,8 @@ impl Tx<'_> {
         };
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, \
             workspace, building_block, version, lock_id, count, last_at, attention, detail, \
-            lasting, chain, grown) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-            ?13, ?14, ?15, ?16, ?17, ?18)";
+            lasting, chain, grown, fresh) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+            ?12, ?13, ?14, ?15, ?16, ?17, ?18, 1)";
         let (first, hash): (&dyn ToSql, &dyn ToSql) = (&seq, chain.as_bytes());
         let values = std::iter::once(first)
             .chain(columns)

@@ -2,7 +2,8 @@
 //!
 //! A page reads a bounded number of events: in the order of one index, or of their places where no
 //! index fits. Where these hold fewer that fit than were asked for, the page says from where the
-//! next one goes on. Times are turned into places first.
+//! next one goes on. Times are turned into places first. Events that are in no index yet are read
+//! by their places, before an index is asked.
 
 use std::collections::BinaryHeap;
 
@@ -147,13 +148,19 @@ impl View<'_> {
             page: EventPage::default(),
             read: 0,
         };
-        let Some(within) = self.places_of(filter)? else {
+        let Some((low, high)) = self.places_of(filter)? else {
             return Ok(filling.page);
         };
-        let (low, high) = within;
+        let fresh = low.max(self.first_fresh()?);
+        let newest = params![fresh, high];
+        if fresh < high && self.read_events("NOT INDEXED WHERE", newest, &mut filling)? {
+            return Ok(filling.page);
+        }
+        let high = high.min(fresh);
         match (&filter.workspace, &filter.block) {
             (Some(workspace), Some(block)) => {
-                let by = "INDEXED BY events_state WHERE workspace = ?3 AND building_block = ?4 AND";
+                let by = "INDEXED BY events_state WHERE fresh IS NULL AND workspace = ?3 AND \
+                    building_block = ?4 AND";
                 self.read_events(by, params![low, high, workspace, block], &mut filling)?;
             }
             _ if filter.attention == Some(true) => {
@@ -161,18 +168,20 @@ impl View<'_> {
                 self.read_events(by, params![low, high], &mut filling)?;
             }
             _ if filter.key.is_some() => {
-                let by = "INDEXED BY events_actor WHERE actor = ?3 AND";
+                let by = "INDEXED BY events_actor WHERE fresh IS NULL AND actor = ?3 AND";
                 let key = filter.key.as_deref().map(Compact);
                 self.read_events(by, params![low, high, key], &mut filling)?;
             }
             (Some(workspace), None) => {
                 if let Some(blocks) = self.blocks_with_events(workspace)? {
-                    self.read_merged(workspace, &blocks, within, &mut filling)?;
+                    self.read_merged(workspace, &blocks, (low, high), &mut filling)?;
                 } else {
                     self.read_events("NOT INDEXED WHERE", params![low, high], &mut filling)?;
                 }
             }
-            (None, _) => self.read_events("NOT INDEXED WHERE", params![low, high], &mut filling)?,
+            (None, _) => {
+                self.read_events("NOT INDEXED WHERE", params![low, high], &mut filling)?;
+            }
         }
         Ok(filling.page)
     }
@@ -211,33 +220,33 @@ impl View<'_> {
     }
 
     /// Reads events in the order of an index, or of their places. The condition is the end of the
-    /// statement's, and its first two values are the places.
+    /// statement's, and its first two values are the places. Says whether the page is at its end.
     fn read_events(
         &self,
         by: &str,
         values: impl Params,
         filling: &mut Filling<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} FROM events {by} seq >= ?1 AND seq < ?2 ORDER BY seq DESC");
         let mut statement = self.connection.prepared(&sql)?;
         let mut found = statement.query(values)?;
         while let Some(row) = found.next()? {
             if filling.take(self, row, MAX_READ)? {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Of which building blocks a workspace has events, with one that is none for those of the
-    /// workspace itself. None where there are very many.
+    /// Of which building blocks a workspace has events that are not fresh, with one that is none
+    /// for those of the workspace itself. None where there are very many.
     fn blocks_with_events(
         &self,
         workspace: &str,
     ) -> Result<Option<Vec<Option<String>>>, StoreError> {
-        let sql = "SELECT building_block FROM events INDEXED BY events_state WHERE workspace = ?1 \
-            AND building_block > ?2 ORDER BY building_block LIMIT 1";
+        let sql = "SELECT building_block FROM events INDEXED BY events_state WHERE fresh IS NULL \
+            AND workspace = ?1 AND building_block > ?2 ORDER BY building_block LIMIT 1";
         let mut blocks = vec![None];
         let mut last = String::new();
         while let Some(block) = self.one(sql, [workspace, &last], |row| row.get::<_, String>(0))? {
@@ -259,8 +268,9 @@ impl View<'_> {
         filling: &mut Filling<'_>,
     ) -> Result<(), StoreError> {
         let newest = |block: usize, before: i64| -> Result<Option<(i64, usize)>, StoreError> {
-            let sql = "SELECT seq FROM events INDEXED BY events_state WHERE workspace = ?1 AND \
-                building_block IS ?2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC LIMIT 1";
+            let sql = "SELECT seq FROM events INDEXED BY events_state WHERE fresh IS NULL AND \
+                workspace = ?1 AND building_block IS ?2 AND seq >= ?3 AND seq < ?4 ORDER BY seq \
+                DESC LIMIT 1";
             let values = params![workspace, blocks[block], low, before];
             self.one(sql, values, |row| Ok((row.get(0)?, block)))
         };

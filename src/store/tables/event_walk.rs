@@ -80,11 +80,16 @@ pub struct ChainStep {
     pub next: Option<ChainPlace>,
 }
 
+/// Where `fresh` is, behind the columns that are hashed and the two hashes.
+const FRESH_AT: usize = CHAINED_COLUMNS + 2;
+
 struct Following<'n> {
     at: ChainPlace,
     noted: &'n [NotedHead],
     /// What the row of the last commit says.
     known: Option<KnownChain>,
+    /// From which place on events may be in no index yet.
+    fresh_from: i64,
     step: ChainStep,
 }
 
@@ -168,8 +173,22 @@ impl Following<'_> {
                 "event {seq} is not as it was written: its count, its last time or its detail"
             ));
         }
+        self.see_to_indexes(seq, row)?;
         (self.at.place, self.at.chain) = (seq, chain);
         self.compare_noted();
+        Ok(())
+    }
+
+    /// An event that stays fresh is in no index, so lists by state or by actor would not have it.
+    /// The chain leaves that mark out.
+    fn see_to_indexes(&mut self, seq: i64, row: &Row<'_>) -> rusqlite::Result<()> {
+        let mark = row.get_ref(FRESH_AT)?;
+        let is_fresh = mark == ValueRef::Integer(1) && seq >= self.fresh_from;
+        if mark != ValueRef::Null && !is_fresh {
+            self.fault(format!(
+                "event {seq} is not as it was written: it is marked as too new for its indexes"
+            ));
+        }
         Ok(())
     }
 
@@ -261,11 +280,12 @@ impl View<'_> {
             at: from,
             noted,
             known: event_chain::read_head(self.connection, self.row_key)?,
+            fresh_from: self.first_fresh()?,
             step: ChainStep::default(),
         };
         let sql = format!(
-            "SELECT {CHAINED}, chain, grown FROM events NOT INDEXED WHERE seq > ?1 ORDER BY seq \
-                LIMIT ?2"
+            "SELECT {CHAINED}, chain, grown, fresh FROM events NOT INDEXED WHERE seq > ?1 ORDER \
+                BY seq LIMIT ?2"
         );
         let mut statement = self.connection.prepared(&sql)?;
         let mut found = statement.query(params![from.read, limit])?;

@@ -73,9 +73,11 @@ impl View<'_> {
     ) -> Result<Option<(Timestamp, Actor)>, StoreError> {
         self.check_address(name);
         let sql = "SELECT last_at, actor, actor_name, detail FROM (SELECT seq, last_at, kind, \
-            actor, actor_name, detail FROM events \
-                   WHERE workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE \
-                   kind = 'state.prune' ORDER BY seq DESC";
+            actor, actor_name, detail FROM events INDEXED BY events_state WHERE fresh IS NULL AND \
+            workspace = ?1 AND building_block = ?2 UNION ALL SELECT seq, last_at, kind, actor, \
+            actor_name, detail FROM events NOT INDEXED WHERE seq >= (SELECT max(seq) / 128 * 128 \
+            FROM events) AND fresh = 1 AND workspace = ?1 AND building_block = ?2 ORDER BY seq \
+            DESC LIMIT ?3) WHERE kind = 'state.prune' ORDER BY seq DESC";
         let mut statement = self.connection.prepared(sql)?;
         let mut prunes = statement.query(params![
             name.workspace.as_str(),

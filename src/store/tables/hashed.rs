@@ -2,7 +2,7 @@
 //! which all of their rows are read, made, changed and removed.
 //!
 //! A row that does not fit its hash never leaves the store, and nothing is written over it. That a
-//! row is not there is said only if [`PRESENCE`], a tree of its own, has none of it either.
+//! row is not there is said only if the second list, [`super::presence`], has none of it either.
 
 mod declared;
 
@@ -13,15 +13,13 @@ use crate::sabotage::{self, Fault};
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::statements::Prepare as _;
+use crate::store::tables::presence;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
     ACKNOWLEDGEMENTS, ALL, APPROVALS, BROKEN_LOCKS, CONSUMERS, EVENT_GAPS, FREEZES, HOOKS, Hashed,
     KEYS, LOCKS, MOVES, POLICIES, QUOTAS, SPENT_ID_TOKENS, STATES, TOKENS, TRANSFERS, TRUSTS,
     VERSIONS,
 };
-
-/// The table that lists what there is a second time.
-pub(in crate::store) const PRESENCE: &str = "presence";
 
 /// The most characters that are told of a column.
 const MAX_TOLD: usize = 64;
@@ -219,7 +217,7 @@ impl View<'_> {
         if sabotage::is(Fault::OneIndex) {
             return Ok(());
         }
-        if self.is_listed(Some(table.place_of(self.row_key, place)?))? {
+        if self.is_listed(table, Some(table.place_of(self.row_key, place)?))? {
             let address = place
                 .iter()
                 .map(|value| match value.to_sql() {
@@ -236,12 +234,14 @@ impl View<'_> {
     }
 
     /// Whether the second list has a place, or need not have it.
-    pub(in crate::store) fn is_listed(&self, place: Option<RowHash>) -> rusqlite::Result<bool> {
-        let Some(place) = place else {
-            return Ok(true);
-        };
-        let sql = "SELECT 1 FROM presence WHERE place = ?1";
-        self.connection.prepared(sql)?.exists([place.as_slice()])
+    pub(in crate::store) fn is_listed(
+        &self,
+        table: &Hashed,
+        place: Option<RowHash>,
+    ) -> rusqlite::Result<bool> {
+        place.map_or(Ok(true), |place| {
+            presence::has(self.connection, table.kept, &place)
+        })
     }
 
     /// Sees to it that the row with this primary key is as it was written, if there is one.
@@ -300,7 +300,7 @@ impl Tx<'_> {
         let changed = self.change(table, sql, values)?;
         for now in &changed {
             if now.place != was.place {
-                strike(self.connection, was.place)?;
+                strike(self.connection, table, was.place)?;
                 enter(self.connection, table, now.place)?;
             }
         }
@@ -325,7 +325,7 @@ impl Tx<'_> {
         let mut was_there = false;
         while let Some(row) = rows.next()? {
             was_there = true;
-            strike(connection, table.place_in(self.row_key, row, 0)?)?;
+            strike(connection, table, table.place_in(self.row_key, row, 0)?)?;
         }
         Ok(was_there)
     }
@@ -338,7 +338,7 @@ impl Tx<'_> {
         place: KeyValues<'_>,
     ) -> Result<(), StoreError> {
         let place = table.place_of(self.row_key, place)?;
-        Ok(strike(self.changing(table), Some(place))?)
+        Ok(strike(self.changing(table), table, Some(place))?)
     }
 
     /// Makes one row in place of any with this primary key.
@@ -412,22 +412,17 @@ pub(in crate::store) fn enter(
     let Some(place) = place else {
         return Ok(());
     };
-    let sql = "INSERT OR IGNORE INTO presence (place) VALUES (?1)";
-    if connection.prepared(sql)?.execute([place.as_slice()])? == 0 {
+    if !presence::add(connection, table.kept, place)? {
         return Err(NotAsWritten::lost(table.name, None).into());
     }
     Ok(())
 }
 
 /// Strikes a place from the second list. One that it has lost is gone from both by that.
-fn strike(connection: &Connection, place: Option<RowHash>) -> rusqlite::Result<()> {
-    let Some(place) = place else {
-        return Ok(());
-    };
-    connection
-        .prepared("DELETE FROM presence WHERE place = ?1")?
-        .execute([place.as_slice()])
-        .map(drop)
+fn strike(connection: &Connection, table: &Hashed, place: Option<RowHash>) -> rusqlite::Result<()> {
+    place.map_or(Ok(()), |place| {
+        presence::remove(connection, table.kept, &place)
+    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(super) mod keys;
 pub(super) mod lock_deaths;
 pub(super) mod locks;
 pub(super) mod pages;
+pub(super) mod presence;
 pub(super) mod purges;
 pub(super) mod quotas;
 pub(super) mod rejected;

@@ -15,6 +15,7 @@ mod event_pages;
 mod events;
 mod fields;
 mod freezes;
+mod fresh_events;
 mod gathered;
 mod health;
 mod holds;

@@ -68,7 +68,9 @@ fn each_changed_byte_of_an_event_is_found() {
             let set = format!("UPDATE events SET {column} = ?2 WHERE seq = ?1");
             // Some are refused by the column's type; they cannot be.
             let edit = |now: &Value| database.execute(&set, params![seq, now]).is_ok();
-            for now in changed(&was).into_iter().filter(edit) {
+            // An event that is in its indexes sooner than others is hidden from nobody.
+            let hides = |now: &Value| column != "fresh" || *now != Value::Null;
+            for now in changed(&was).into_iter().filter(hides).filter(edit) {
                 tried.insert(column.clone());
                 let found = faults(&admin, None);
                 let named = format!("event {seq} ");
@@ -120,7 +122,7 @@ fn an_event_that_is_missing_or_was_put_in_is_named() {
             format!(
                 "INSERT INTO events SELECT {last} + 1, at, kind, actor, actor_name, address, \
                 request_id, workspace, building_block, version, lock_id, count, last_at, \
-                attention, detail, gather, lasting, chain, grown FROM events WHERE seq = 4;"
+                attention, detail, gather, lasting, chain, grown, fresh FROM events WHERE seq = 4;"
             ),
             format!("event {} is not as it was written", last + 1),
         ),

@@ -21,6 +21,7 @@ mod readers;
 mod shares;
 mod sizes;
 mod timeouts;
+mod written;
 
 use serde_json::json;
 

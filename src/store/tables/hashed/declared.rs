@@ -1,6 +1,8 @@
 //! The tables whose rows carry a hash, each with its columns declared once. A test compares them
 //! with the schema.
 
+use crate::store::tables::presence::SecondList;
+
 /// A table whose rows carry a hash.
 pub(in crate::store) struct Hashed {
     /// Its name.
@@ -17,6 +19,8 @@ pub(in crate::store) struct Hashed {
     pub(in crate::store) bare: &'static str,
     /// Whether what is remembered of keys and tokens is forgotten after a change.
     pub(super) of_credentials: bool,
+    /// Where the second list has its rows.
+    pub(super) kept: SecondList,
 }
 
 /// Declares a table: its name, alias, key, place and columns.
@@ -33,6 +37,7 @@ macro_rules! hashed {
             ),
             bare: concat!($first $(, ", ", $column)*),
             of_credentials: $of_credentials,
+            kept: SecondList::InTable,
         }
     };
 }
@@ -129,34 +134,37 @@ pub(in crate::store) const TRANSFERS: Hashed = hashed!(
 );
 
 /// Selected as `l`.
-pub(in crate::store) const LOCKS: Hashed = hashed!(
-    "locks",
-    "l",
-    false,
-    ["workspace", "building_block"],
-    ["workspace", "building_block"],
-    [
-        "workspace",
-        "building_block",
-        "body",
-        "holder",
-        "holder_name",
-        "address",
-        "locked_at",
-        "refused",
-        "refused_at",
-        "refused_key",
-        "refused_name",
-        "refused_address",
-        "refused_lock_id",
-        "refused_who",
-        "permissions",
-        "taken_with",
-        "token",
-        "good_until",
-        "ended_at",
-    ]
-);
+pub(in crate::store) const LOCKS: Hashed = Hashed {
+    kept: SecondList::BesideCommit,
+    ..hashed!(
+        "locks",
+        "l",
+        false,
+        ["workspace", "building_block"],
+        ["workspace", "building_block"],
+        [
+            "workspace",
+            "building_block",
+            "body",
+            "holder",
+            "holder_name",
+            "address",
+            "locked_at",
+            "refused",
+            "refused_at",
+            "refused_key",
+            "refused_name",
+            "refused_address",
+            "refused_lock_id",
+            "refused_who",
+            "permissions",
+            "taken_with",
+            "token",
+            "good_until",
+            "ended_at",
+        ]
+    )
+};
 
 /// Selected as `b`.
 pub(in crate::store) const BROKEN_LOCKS: Hashed = hashed!(
