@@ -334,8 +334,6 @@ pub struct BrokenLock {
     pub lock_id: String,
     /// The id of the key that held it.
     pub holder: String,
-    /// Whether it was not broken, but its holder could write no more.
-    pub died: bool,
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl View<'_> {
     pub fn broken_lock(&self, name: &StateName) -> Result<Option<BrokenLock>, StoreError> {
         self.check_address(name);
         let sql = format!(
-            "SELECT lock_id, holder, died IS NOT NULL{} FROM broken_locks b WHERE b.workspace = ?1 \
+            "SELECT lock_id, holder{} FROM broken_locks b WHERE b.workspace = ?1 \
                 AND b.building_block = ?2",
             BROKEN_LOCKS.proof
         );
@@ -114,7 +114,6 @@ impl View<'_> {
             Ok(BrokenLock {
                 lock_id: row.get(0)?,
                 holder: row.get(1)?,
-                died: row.get(2)?,
             })
         };
         let found = self.proven(&BROKEN_LOCKS, &sql, key, broken)?;
