@@ -1,6 +1,7 @@
 //! Sealed content through the front door: nothing of it stands on the disk in the clear, nothing of
 //! it opens without its key or at another place, and what a kill leaves is gone on with.
 
+mod beside;
 mod changed;
 mod commands;
 mod keys;
