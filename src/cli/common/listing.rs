@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::client::pages::{ListPages, RawRows};
@@ -40,19 +41,19 @@ impl PrintedList {
         Self { shape, count: 0 }
     }
 
-    /// Prints a page of rows.
-    pub(in crate::cli) fn page(
+    /// Prints a page of rows. Rows with values of a state are read as a type without these: a
+    /// [`Value`] cannot hold each number and each text that a state may have.
+    pub(in crate::cli) fn page<Row: DeserializeOwned>(
         &mut self,
         rows: &RawRows,
-        cells: impl Fn(&Value) -> Vec<String>,
+        cells: impl Fn(&Row) -> Vec<String>,
     ) -> Result<(), CliError> {
         match &mut self.shape {
             Shape::Table(table) => {
                 for rows in rows.chunks(AT_ONCE) {
                     let parsed = rows.iter().map(|row| serde_json::from_str(row.get()));
-                    let cells: Result<Vec<_>, _> = parsed
-                        .map(|row| row.map(|row: Value| cells(&row)))
-                        .collect();
+                    let cells: Result<Vec<_>, _> =
+                        parsed.map(|row| row.map(|row: Row| cells(&row))).collect();
                     table.rows(cells.map_err(CliError::because)?)?;
                 }
             }

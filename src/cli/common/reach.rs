@@ -271,8 +271,14 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
             text_of(file)
         })
     };
-    let text = text.map_err(|error| wrong(&error.to_string()))?;
-    let secret = text.trim();
+    let text = text.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            return wrong("is not UTF-8; write what `statekeep key create` prints into it anew");
+        }
+        wrong(&error.to_string())
+    })?;
+    // Some editors and shells begin each file with a byte order mark.
+    let secret = text.trim_start_matches('\u{feff}').trim();
     if secret.is_empty() {
         return Err(wrong(
             "is empty: it holds no API key's secret, which begins with skp_",

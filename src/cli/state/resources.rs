@@ -1,6 +1,7 @@
 //! `statekeep state resources`: the resource instances of a version, printed as they are read.
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::client::api::Client;
@@ -33,6 +34,18 @@ pub(in crate::cli) struct ResourcesArgs {
     /// Only addresses that begin with this, such as `module.network`
     #[arg(long)]
     prefix: Option<String>,
+}
+
+/// What is shown of an instance: nothing of its attributes, which may hold numbers and texts that
+/// this program cannot.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Row {
+    address: Value,
+    id: Value,
+    provider: Value,
+    status: Value,
+    deposed: Value,
 }
 
 impl ResourcesArgs {
@@ -68,21 +81,21 @@ pub(in crate::cli) async fn run(
     listing.end(&pages)
 }
 
-fn row(resource: &Value) -> Vec<String> {
+fn row(resource: &Row) -> Vec<String> {
     vec![
-        text(&resource["address"]),
-        text(&resource["id"]),
-        text(&resource["provider"]),
+        text(&resource.address),
+        text(&resource.id),
+        text(&resource.provider),
         status(resource),
     ]
 }
 
-fn status(resource: &Value) -> String {
-    let deposed = resource["deposed"].as_array().map_or(0, Vec::len);
-    match (resource["status"].as_str(), deposed) {
+fn status(resource: &Row) -> String {
+    let deposed = resource.deposed.as_array().map_or(0, Vec::len);
+    match (resource.status.as_str(), deposed) {
         (None, 0) => "-".to_owned(),
         (None, count) => format!("{count} deposed"),
-        (Some(_), 0) => text(&resource["status"]),
-        (Some(_), count) => format!("{}, {count} deposed", text(&resource["status"])),
+        (Some(_), 0) => text(&resource.status),
+        (Some(_), count) => format!("{}, {count} deposed", text(&resource.status)),
     }
 }

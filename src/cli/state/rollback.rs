@@ -3,18 +3,21 @@
 
 use clap::Args;
 use reqwest::Url;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
 
 use crate::cli::client::api::Client;
+use crate::cli::client::wire::ApiReply;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
 use crate::cli::common::rows::rows;
 use crate::cli::common::translation::translated;
 use crate::cli::output;
-use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::text;
 use crate::cli::output::{CliError, KnownReason};
+use crate::cli::state::answer::parsed;
 use crate::model::name::StateName;
 
 /// How many addresses of each kind are listed; the rest is counted.
@@ -41,6 +44,21 @@ pub(in crate::cli) struct RollbackArgs {
     /// Do not ask; required if there is no terminal
     #[arg(long)]
     yes: bool,
+}
+
+/// A preview, without the values of the two contents: they may be numbers and texts that this
+/// program cannot hold, and a person decides without them.
+#[derive(Deserialize)]
+struct Preview {
+    diff: Option<Difference>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Difference {
+    counts: Value,
+    outputs: Vec<IgnoredAny>,
 }
 
 impl RollbackArgs {
@@ -73,14 +91,18 @@ pub(in crate::cli) async fn run(
                 .to_owned(),
         ));
     }
-    let preview = ask(client, &args, args.expected_current, true).await?;
+    let reply = ask(client, &args, args.expected_current, true).await?;
+    if args.dry_run && format == Format::Json {
+        return output::answer(&reply.bytes);
+    }
+    let preview = preview(&reply)?;
     if args.dry_run {
-        return show(&args.state, &preview, format);
+        return show(&args.state, &preview);
     }
     confirm(&args, &preview)?;
     // What was shown is what is replaced, or nothing is.
     let seen = args.expected_current.unwrap_or_else(|| live(&preview));
-    let answer = ask(client, &args, Some(seen), false).await?;
+    let answer = ask(client, &args, Some(seen), false).await?.json()?;
     done::tell(&answer, format, || told(&args, &answer))
 }
 
@@ -90,17 +112,21 @@ async fn ask(
     args: &RollbackArgs,
     expected_current: Option<u64>,
     dry_run: bool,
-) -> Result<Value, CliError> {
+) -> Result<ApiReply, CliError> {
     let body = args.body(expected_current, dry_run);
-    let answer = client.ask("POST", &args.path()?, Some(body)).await?;
-    answer.json()
+    client.ask("POST", &args.path()?, Some(body)).await
+}
+
+/// A preview as it is shown, with the number of its outputs for what changes in each.
+fn preview(reply: &ApiReply) -> Result<Value, CliError> {
+    let Preview { diff, mut rest } = parsed(reply)?;
+    let told = |diff: Difference| json!({ "counts": diff.counts, "outputs": diff.outputs.len() });
+    rest.insert("diff".to_owned(), diff.map(told).unwrap_or_default());
+    Ok(Value::Object(rest))
 }
 
 /// Prints a preview, with all that is in the way.
-fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), CliError> {
-    if format == Format::Json {
-        return output::json(preview);
-    }
+fn show(state: &StateName, preview: &Value) -> Result<(), CliError> {
     let mut lines = in_words(state, preview);
     lines.extend(refusals(state, preview));
     // What a state or a lock holds does not act on the terminal.
@@ -267,7 +293,7 @@ fn compared(preview: &Value) -> Vec<String> {
         return lines;
     }
     let counts = &preview["diff"]["counts"];
-    let outputs = preview["diff"]["outputs"].as_array().map_or(0, Vec::len);
+    let outputs = &preview["diff"]["outputs"];
     let differs = |count: &Value| count.as_u64().is_some_and(|count| count > 0);
     lines.extend(listed(
         &preview["recreated"],
@@ -275,7 +301,7 @@ fn compared(preview: &Value) -> Vec<String> {
         "in the older version only: the next plan looks for them, and recreates those that are \
             gone",
     ));
-    if differs(&counts["changed"]) || outputs > 0 {
+    if differs(&counts["changed"]) || differs(outputs) {
         let moved = if differs(&counts["moved"]) {
             format!(" ({} moved)", counts["moved"])
         } else {
@@ -283,7 +309,7 @@ fn compared(preview: &Value) -> Vec<String> {
         };
         let (changed, outputs) = (
             counted_in(&counts["changed"], "resource"),
-            counted(outputs, "output"),
+            counted_in(outputs, "output"),
         );
         lines.push(format!(
             "in both, but different: {changed}{moved}, {outputs}"

@@ -171,6 +171,7 @@ fn a_key_file_holds_a_secret_and_nothing_else() {
         (format!("export KEY=\"{secret}\"\n"), "more than a secret"),
         (format!("key: {secret}"), "more than a secret"),
         (format!("{secret}\n{secret}"), "more than a secret"),
+        ("\u{feff}\r\n".to_owned(), "is empty"),
     ] {
         std::fs::write(site.dir.path().join("key"), content).expect("a file");
         let output = site.run(&[], &["state", "list", "--url", "URL", "--key-file", "KEY"]);
@@ -186,12 +187,24 @@ fn a_key_file_holds_a_secret_and_nothing_else() {
             stderr(&output)
         );
     }
-    std::fs::write(site.dir.path().join("key"), format!("\n {secret} \n")).expect("a file");
-    assert_eq!(
-        site.run(&[], &["state", "list", "--url", "URL", "--key-file", "KEY"])
-            .status
-            .code(),
-        Some(0)
+    let list = ["state", "list", "--url", "URL", "--key-file", "KEY"];
+    for good in [
+        format!("\n {secret} \n"),
+        format!("\u{feff}{}\r\n", secret.trim()),
+    ] {
+        std::fs::write(site.dir.path().join("key"), &good).expect("a file");
+        let output = site.run(&[], &list);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    // As PowerShell's `>` writes it.
+    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = [b"\xff\xfe".as_slice(), &wide].concat();
+    std::fs::write(site.dir.path().join("key"), wide).expect("a file");
+    let output = site.run(&[], &list);
+    assert!(
+        stderr(&output).contains("key: is not UTF-8"),
+        "{}",
+        stderr(&output)
     );
 }
 

@@ -126,3 +126,51 @@ fn blame_tells_who_changed_a_resource_and_when() {
         place.fails(&["state", "blame", "team/none", "aws_x.kept"], "team/none");
     });
 }
+
+/// A state with a number beyond those of most programs, as Terraform writes 1e400, and with half of
+/// a pair of surrogates, as programs that edit states may leave it.
+fn unusual(serial: u64, digits: usize) -> String {
+    let large = format!("1{}", "0".repeat(digits));
+    let resources = json!([{"mode": "managed", "type": "aws_x", "name": "large", "provider": "p",
+        "instances": [{"attributes": {"id": "i", "n": "LARGE", "half": "HALF"}}]}]);
+    tfstate_with(L1, serial, "LARGE", &resources)
+        .replace("\"LARGE\"", &large)
+        .replace("HALF", "\\ud800")
+}
+
+#[test]
+fn values_that_few_programs_can_hold_prevent_no_command() {
+    let two = |admin: &Client| {
+        for (serial, digits) in [(1, 400), (2, 401)] {
+            let body = unusual(serial, digits);
+            admin.write("team/net", body, None).expect_status(200);
+        }
+    };
+    Place::both(two, |place| {
+        let listed = place.ok(&["state", "resources", "team/net"]);
+        assert!(listed.contains("aws_x.large"), "{listed}");
+        let large = format!("1{}", "0".repeat(400));
+        let shown = place.ok(&["state", "show", "team/net", "aws_x.large", "--version", "1"]);
+        assert!(shown.contains(&format!("  n    = {large}\n")), "{shown}");
+        let outputs = place.ok(&["state", "outputs", "team/net"]);
+        assert!(outputs.contains(&format!("{large}0")), "{outputs}");
+        for args in [
+            ["state", "diff", "team/net", "1", "2"],
+            ["state", "blame", "team/net", "aws_x.large", "n"],
+            ["state", "rollback", "team/net", "1", "--dry-run"],
+        ] {
+            let told = place.ok(&args);
+            let json = place.ok(&[&args[..], &["--format", "json"]].concat());
+            assert!(json.contains(&format!("{large}0")), "{args:?}: {json}");
+            assert!(!told.is_empty(), "{args:?}");
+        }
+        let told = place.ok(&["state", "rollback", "team/net", "1", "--dry-run"]);
+        assert!(
+            told.contains("in both, but different: 1 resource, 1 output"),
+            "{told}"
+        );
+        place.ok(&["state", "rollback", "team/net", "1", "--yes"]);
+        let back = place.look(|admin| admin.read("team/net").text());
+        assert_eq!(back, unusual(3, 400), "each digit came back");
+    });
+}
