@@ -15,7 +15,7 @@ const PAGE: u64 = 4096;
 const HEAD: usize = 8;
 
 /// The trees that answers come from: tables, then their indexes.
-const TREES: [&str; 10] = [
+const TREES: [&str; 11] = [
     "states",
     "sqlite_autoindex_states_1",
     "moves",
@@ -25,6 +25,7 @@ const TREES: [&str; 10] = [
     "tokens",
     "versions",
     "presence",
+    "commits",
     "policies",
 ];
 
