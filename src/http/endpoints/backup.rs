@@ -2,6 +2,7 @@
 //! is sent, so that a client which has all of it has a good one.
 
 use actix_web::HttpResponse;
+use actix_web::body;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::Data;
 
@@ -28,7 +29,7 @@ pub(in crate::http) async fn take(
         .body(SentFile::new(made.file, made.size, pause, made.turn)))
 }
 
-/// Whether a caller may take one; none is made for that.
+/// Whether a caller may take one; none is made for that, so its length is not told.
 pub(in crate::http) async fn may_take(
     known: Authenticated,
     domain: Data<Domain>,
@@ -36,5 +37,5 @@ pub(in crate::http) async fn may_take(
     domain.backups().may_take(&known.0)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, ZSTD))
-        .finish())
+        .body(body::None::new()))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body;
 use actix_web::http::header::{ETAG, Header as _, HttpDate, IfNoneMatch, LAST_MODIFIED};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -47,7 +48,8 @@ pub(in crate::http) fn content(
     ));
     response.insert_header((VERSION, content.number));
     if known {
-        return response.finish();
+        // An empty body would have the length 0, and a 304 may only tell that of the state.
+        return response.body(body::None::new());
     }
     response
         .content_type("application/json")

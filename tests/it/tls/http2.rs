@@ -148,6 +148,28 @@ fn many_requests_share_a_connection_and_each_has_its_own_answer() {
 }
 
 #[test]
+fn what_has_not_changed_is_answered_without_a_length() {
+    let site = Site::new();
+    let server = site.setup().start();
+    let admin = server.admin();
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    run(async {
+        let mut requests = connection(&site, &server).await;
+        let mut again = head("GET", &state_path("team/net"), Some(&admin));
+        let any = "*".parse().expect("a value");
+        again.headers_mut().insert("if-none-match", any);
+        let (response, _) = requests.send_request(again, true).expect("a stream");
+        let unchanged = response.await.expect("an answer");
+        assert_eq!(unchanged.status().as_u16(), 304);
+        // A length would be that of the state, which has not changed either.
+        assert_eq!(unchanged.headers().get("content-length"), None);
+        assert!(unchanged.headers().contains_key("etag"));
+    });
+}
+
+#[test]
 fn no_more_than_32_requests_are_under_way_on_a_connection() {
     let site = Site::new();
     let server = site.setup().start();
