@@ -34,8 +34,9 @@ impl View<'_> {
     pub fn count_events(&self, class: EventClass) -> Result<Vec<EventCount>, StoreError> {
         let sql = match class {
             EventClass::Ordinary => {
-                // What is lasting is taken off again, since this index does not tell them apart.
-                "SELECT workspace, building_block, sum(rows) FROM (\
+                // What is lasting is taken off again, since this index does not tell them apart. No
+                // row that damage keeps out of it makes a count that keeps others from going.
+                "SELECT workspace, building_block, max(sum(rows), 0) FROM (\
                  SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
                  events_state WHERE fresh IS NULL GROUP BY workspace, building_block UNION ALL \
                  SELECT workspace, building_block, count(*) FROM events NOT INDEXED WHERE \

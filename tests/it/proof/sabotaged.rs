@@ -83,8 +83,9 @@ fn begin_with_dependencies(target: &Path) {
     }
     // A build replaces what lies in `deps` and writes over the rest, which must not be shared.
     for (part, how) in [(".fingerprint", "-a"), ("build", "-a"), ("deps", "-al")] {
-        let script = "cp \"$2\" \"$0\" \"$1\" && find \"$1\" \\( -name '*statekeep*' -o -name 'it-*' \
-                      -o -name 'figures-*' -o -name 'skipped-*' \\) -prune -exec rm -rf {} +";
+        let script = "cp \"$2\" \"$0\" \"$1\" && find \"$1\" \\( -name '*statekeep*' \
+                      -o -name 'it-*' -o -name 'figures-*' -o -name 'skipped-*' \\) -prune \
+                      -exec rm -rf {} +";
         let _ = Command::new("sh")
             .args(["-c", script])
             .arg(usual.join(part))

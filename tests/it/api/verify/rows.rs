@@ -72,7 +72,7 @@ fn of_other_tables() -> Vec<Case> {
     let token = "INSERT INTO tokens VALUES \
         (zeroblob(32), 'nobody', NULL, NULL, '', 0, 99999999999999, 0, NULL, NULL, NULL);";
     let lock = "INSERT INTO locks VALUES ('team', 'x', 'no lock', 'k', 'k', 'a', 0, 0, NULL, \
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL);";
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);";
     let writer = "INSERT INTO stale_writers VALUES ('a b', 'x', 'k', 'a', 0);";
     let key = "UPDATE keys SET permissions = 'EVERYTHING';";
     [
