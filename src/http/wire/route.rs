@@ -148,18 +148,24 @@ impl AnyHandler {
     {
         let handler = handler.clone();
         Self(Rc::new(move |request, payload| {
-            let handler = handler.clone();
-            Box::pin(async move {
-                let mut payload = payload.into_inner();
-                match Args::from_request(&request, &mut payload).await {
-                    Ok(args) => {
-                        let answer = handler.call(args).await;
-                        answer.respond_to(&request).map_into_boxed_body()
-                    }
-                    Err(error) => HttpResponse::from_error(error),
-                }
-            })
+            Box::pin(answered(handler.clone(), request, payload))
         }))
+    }
+}
+
+/// What a handler answers, or why a request is none for it.
+async fn answered<F, Args>(handler: F, request: HttpRequest, payload: Payload) -> HttpResponse
+where
+    F: Handler<Args>,
+    Args: FromRequest,
+    F::Output: Responder + 'static,
+{
+    match Args::from_request(&request, &mut payload.into_inner()).await {
+        Ok(args) => {
+            let answer = handler.call(args).await;
+            answer.respond_to(&request).map_into_boxed_body()
+        }
+        Err(error) => HttpResponse::from_error(error),
     }
 }
 

@@ -48,6 +48,21 @@ impl SealPlan {
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Takes the next blob, unless its frame is one too many; says whether it did.
+    fn take(&mut self, id: BlobId, seal: Option<u32>, stored: u64, most: u64) -> bool {
+        let is_done = seal == Some(self.at.newest);
+        let with_it = self.bytes.saturating_add(stored);
+        if !is_done && self.bytes > 0 && with_it > most {
+            return false;
+        }
+        if !is_done {
+            self.bytes = with_it;
+            self.blobs.push(id);
+        }
+        self.up_to = id.number();
+        true
+    }
 }
 
 /// A blob's row, without its frame.
@@ -133,17 +148,9 @@ impl View<'_> {
             up_to: at.after,
             bytes: 0,
         };
-        if at.after > INDEX_FIRST && self.is_in_use(at.newest)? {
+        if at.after > INDEX_FIRST && self.is_in_use(at.newest) {
             self.look_after(at.after, |id, seal, stored| {
-                if seal != Some(at.newest) {
-                    if plan.bytes > 0 && plan.bytes.saturating_add(stored) > most {
-                        return false;
-                    }
-                    plan.bytes = plan.bytes.saturating_add(stored);
-                    plan.blobs.push(id);
-                }
-                plan.up_to = id.number();
-                true
+                plan.take(id, seal, stored, most)
             })?;
         }
         Ok(Some(plan))
@@ -181,9 +188,9 @@ impl View<'_> {
 
     /// Whether this data key is the one that seals. One that was made in this very transaction, or
     /// a moment ago, may not be yet.
-    fn is_in_use(&self, newest: u32) -> Result<bool, StoreError> {
+    fn is_in_use(&self, newest: u32) -> bool {
         let ring = self.seals.ring();
-        Ok(ring.is_some_and(|ring| ring.newest().number() == newest))
+        ring.is_some_and(|ring| ring.newest().number() == newest)
     }
 
     /// Shows the next blobs, which data key has sealed each, and how many bytes they have, until
@@ -254,7 +261,7 @@ impl Tx<'_> {
             return Ok(None);
         };
         let plan = &batch.plan;
-        if at != plan.at || !self.is_in_use(at.newest)? {
+        if at != plan.at || !self.is_in_use(at.newest) {
             return Ok(Some(0));
         }
         if at.after <= INDEX_FIRST {

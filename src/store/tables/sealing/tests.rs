@@ -74,8 +74,9 @@ impl Sealed {
             }
             Ok(state)
         };
-        let made = store.write(Touches::Everything, 0, make);
-        let state = runtime.block_on(made).unwrap();
+        let state = runtime
+            .block_on(store.write(Touches::Everything, 0, make))
+            .unwrap();
         let sealed = Self {
             store,
             key,
