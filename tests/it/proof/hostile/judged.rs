@@ -15,8 +15,8 @@ const FOR_STRANGERS: u64 = 96 * MIB;
 const LOCKS: i64 = 100;
 /// The events of locking, writing and unlocking a state.
 pub(super) const QUIET_EVENTS: i64 = 3;
-/// So many times slower than without an attack is beyond any noise.
-const SLOWER: f64 = 10.0;
+/// So many times slower than without an attack is what no attack may make a neighbour.
+const SLOWER: f64 = 3.0;
 
 const MIB: u64 = 1024 * 1024;
 
