@@ -29,35 +29,36 @@ impl View<'_> {
         })
     }
 
-    /// How many rows each state has, of one class. All are looked at, in an
-    /// index but for fresh ones.
+    /// How many rows each state has, of one class. All are looked at, in an index but for fresh
+    /// ones.
     pub fn count_events(&self, class: EventClass) -> Result<Vec<EventCount>, StoreError> {
-        let sql = match class {
-            EventClass::Ordinary => {
-                // What is lasting is taken off again, since this index does not tell them apart. No
-                // row that damage keeps out of it makes a count that keeps others from going.
-                "SELECT workspace, building_block, max(sum(rows), 0) FROM (\
-                 SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
-                 events_state WHERE fresh IS NULL GROUP BY workspace, building_block UNION ALL \
-                 SELECT workspace, building_block, count(*) FROM events NOT INDEXED WHERE \
-                 seq >= (SELECT max(seq) / 128 * 128 FROM events) AND fresh = 1 \
-                 GROUP BY workspace, building_block UNION ALL \
-                 SELECT workspace, building_block, -count(*) FROM events INDEXED BY \
-                 events_lasting WHERE lasting = 1 GROUP BY workspace, building_block) \
-                 GROUP BY workspace, building_block"
-            }
-            EventClass::Lasting => {
-                "SELECT workspace, building_block, count(*) FROM events INDEXED BY events_lasting \
-                 WHERE lasting = 1 GROUP BY workspace, building_block"
-            }
-        };
-        self.all(sql, [], |row| {
+        let read = |row: &Row<'_>| {
             Ok(EventCount {
                 of: share(row)?,
                 class,
                 rows: rows::unsigned(row, 2)?,
             })
-        })
+        };
+        match class {
+            EventClass::Ordinary => {
+                // What is lasting is taken off again, since this index does not tell them apart. No
+                // row that damage keeps out of it makes a count that keeps others from going.
+                let sql = "SELECT workspace, building_block, max(sum(rows), 0) FROM (\
+                 SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
+                 events_state WHERE fresh IS NULL GROUP BY workspace, building_block UNION ALL \
+                 SELECT workspace, building_block, count(*) FROM events NOT INDEXED WHERE \
+                 seq >= ?1 AND fresh = 1 GROUP BY workspace, building_block UNION ALL \
+                 SELECT workspace, building_block, -count(*) FROM events INDEXED BY \
+                 events_lasting WHERE lasting = 1 GROUP BY workspace, building_block) \
+                 GROUP BY workspace, building_block";
+                self.all(sql, [self.first_fresh()?], read)
+            }
+            EventClass::Lasting => {
+                let sql = "SELECT workspace, building_block, count(*) FROM events INDEXED BY \
+                 events_lasting WHERE lasting = 1 GROUP BY workspace, building_block";
+                self.all(sql, [], read)
+            }
+        }
     }
 
     /// The same of the rows behind a place. Only these are looked at.
@@ -81,23 +82,25 @@ impl View<'_> {
         class: EventClass,
         limit: u64,
     ) -> Result<Vec<u64>, StoreError> {
-        let sql = match class {
+        let read = |row: &Row<'_>| rows::unsigned(row, 0);
+        let (workspace, block, limit) = (&of.workspace, &of.block, limit.cast_signed());
+        match class {
             EventClass::Ordinary => {
-                "SELECT seq FROM events INDEXED BY events_state WHERE fresh IS NULL AND workspace \
-                 IS ?1 AND building_block IS ?2 AND lasting IS NULL AND seq < (SELECT max(seq) \
-                 FROM events) UNION ALL SELECT seq FROM events NOT INDEXED WHERE seq >= (SELECT \
-                 max(seq) / 128 * 128 FROM events) AND fresh = 1 AND workspace IS ?1 AND \
-                 building_block IS ?2 AND lasting IS NULL AND seq < (SELECT max(seq) FROM events) \
-                 ORDER BY seq LIMIT ?3"
+                let sql = "SELECT seq FROM events INDEXED BY events_state WHERE fresh IS NULL \
+                 AND workspace IS ?1 AND building_block IS ?2 AND lasting IS NULL AND seq < \
+                 (SELECT max(seq) FROM events) UNION ALL SELECT seq FROM events NOT INDEXED \
+                 WHERE seq >= ?4 AND fresh = 1 AND workspace IS ?1 AND building_block IS ?2 \
+                 AND lasting IS NULL AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT ?3";
+                let fresh = self.first_fresh()?;
+                self.all(sql, params![workspace, block, limit, fresh], read)
             }
             EventClass::Lasting => {
-                "SELECT seq FROM events INDEXED BY events_lasting WHERE workspace IS ?1 AND \
-                 building_block IS ?2 AND lasting = 1 AND seq < (SELECT max(seq) FROM events) \
-                 ORDER BY seq LIMIT ?3"
+                let sql = "SELECT seq FROM events INDEXED BY events_lasting WHERE workspace IS ?1 \
+                 AND building_block IS ?2 AND lasting = 1 AND seq < (SELECT max(seq) FROM events) \
+                 ORDER BY seq LIMIT ?3";
+                self.all(sql, params![workspace, block, limit], read)
             }
-        };
-        let values = params![of.workspace, of.block, limit.cast_signed()];
-        self.all(sql, values, |row| rows::unsigned(row, 0))
+        }
     }
 }
 

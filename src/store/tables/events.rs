@@ -75,14 +75,15 @@ impl View<'_> {
         let sql = "SELECT last_at, actor, actor_name, detail FROM (SELECT seq, last_at, kind, \
             actor, actor_name, detail FROM events INDEXED BY events_state WHERE fresh IS NULL AND \
             workspace = ?1 AND building_block = ?2 UNION ALL SELECT seq, last_at, kind, actor, \
-            actor_name, detail FROM events NOT INDEXED WHERE seq >= (SELECT max(seq) / 128 * 128 \
-            FROM events) AND fresh = 1 AND workspace = ?1 AND building_block = ?2 ORDER BY seq \
-            DESC LIMIT ?3) WHERE kind = 'state.prune' ORDER BY seq DESC";
+            actor_name, detail FROM events NOT INDEXED WHERE seq >= ?4 AND fresh = 1 AND \
+            workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE kind = \
+            'state.prune' ORDER BY seq DESC";
         let mut statement = self.connection.prepared(sql)?;
         let mut prunes = statement.query(params![
             name.workspace.as_str(),
             name.block.as_str(),
-            MAX_LOOKED_AT
+            MAX_LOOKED_AT,
+            self.first_fresh()?
         ])?;
         while let Some(row) = prunes.next()? {
             let detail: Value = row

@@ -33,6 +33,10 @@ pub(super) fn has(
     if kept == SecondList::BesideCommit && beside_commit(connection)?.contains(place) {
         return Ok(true);
     }
+    in_table(connection, place)
+}
+
+fn in_table(connection: &Connection, place: &RowHash) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM presence WHERE place = ?1";
     connection.prepared(sql)?.exists([place.as_slice()])
 }
@@ -49,7 +53,7 @@ pub(super) fn add(
             return Ok(false);
         }
         let has_room = places.len() < MAX_BESIDE_COMMIT;
-        if has_room && !has(connection, kept, &place)? {
+        if has_room && !in_table(connection, &place)? {
             places.push(place);
             if keep_beside_commit(connection, &places)? {
                 return Ok(true);
