@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -42,6 +43,10 @@ const ON_EVERY_ANSWER: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
 ];
 
+/// How long a client with too much under way waits for the answer that says so. Who asks again at
+/// once, without end, costs others nothing then.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Gives a request its id, and writes its line when it is answered or its client has gone.
 pub(in crate::http) async fn trace(
     mut request: ServiceRequest,
@@ -64,7 +69,11 @@ pub(in crate::http) async fn trace(
             return Ok(request.into_response(refusal));
         }
         let answer = next.call(request).await?;
-        Ok::<_, Error>(unless_lapsed(answer.map_into_boxed_body()).await)
+        let answer = unless_lapsed(answer.map_into_boxed_body()).await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok::<_, Error>(answer)
     };
     match guarded(answer, gone(busy.as_ref())).await {
         Ok(answer) => {

@@ -2,6 +2,7 @@
 //! many of them.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -78,6 +79,12 @@ fn a_key_has_four_comparisons_and_detections_at_a_time_and_others_wait_for_none_
     greedy
         .post_json(&rollback, &preview)
         .expect_problem(429, "too_many_at_once");
+    // Who asks again and again is answered slowly.
+    let begun = Instant::now();
+    for _ in 0..4 {
+        greedy.get(&diff).expect_status(429);
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     // A slow body is no turn: others of the same key and other keys go on.
     other.get(&diff).expect_status(200);
     other

@@ -104,7 +104,11 @@ impl Attack {
         stop: &'scope AtomicBool,
     ) {
         for index in 0..self.threads {
-            scope.spawn(move || (self.go_on)(target, index, stop));
+            scope.spawn(move || {
+                // Attackers have a machine of their own: here they take what others leave of it.
+                rustix::process::setpriority_process(None, 19).expect("a lower priority");
+                (self.go_on)(target, index, stop);
+            });
         }
     }
 }
