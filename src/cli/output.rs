@@ -7,6 +7,8 @@
 //! harmless before it becomes part of one: [`text`] does it for values of answers.
 #![expect(clippy::print_stderr, reason = "the one place for messages")]
 
+mod counted;
+
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ use crate::cli::common::age::{ago, rough};
 use crate::config::wants_no_colour;
 use crate::model::clock::{self, Timestamp};
 use crate::model::printable::{Printable, printable_json};
+
+pub(super) use counted::{counted, counted_in, size};
 
 /// The longest answer to a question, in bytes; what follows is not read.
 const MAX_ANSWER: u64 = 64;
@@ -222,7 +226,11 @@ pub(super) fn reader_has_left() -> bool {
 /// Prints data as it stands. A reader that has closed the pipe, as `head` does, has what it wanted.
 /// That is no failure, and the exit code still says what the command found.
 pub(super) fn bytes(data: &[u8]) -> Result<(), CliError> {
-    match put(data) {
+    printed_as_asked(put(data))
+}
+
+fn printed_as_asked(printed: io::Result<()>) -> Result<(), CliError> {
+    match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             READER_HAS_LEFT.store(true, Ordering::Relaxed);
             Ok(())
@@ -380,10 +388,15 @@ pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && ERRORS_AS_JSON.load(Ordering::Relaxed) {
         return CliError::Usage(plain.trim_end().to_owned()).exit();
     }
-    if plain.lines().all(|line| harmless(line) == line) {
-        error.exit()
+    if !error.use_stderr() {
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        return printed_as_asked(printed).map_or_else(CliError::exit, |()| ExitCode::SUCCESS);
     }
-    message(plain.trim_end());
+    if plain.lines().all(|line| harmless(line) == line) {
+        let _ = error.print();
+    } else {
+        message(plain.trim_end());
+    }
     ExitCode::from(WRONG_USAGE)
 }
 
@@ -470,31 +483,4 @@ pub(super) fn moment(value: &Value) -> String {
         Some(at) => format!("{} ({})", time(value), ago(at, clock::now())),
         None => time(value),
     }
-}
-
-/// So many of something, as people write it: `1 state`, `2 states`.
-pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(
-    count: N,
-    what: &str,
-) -> String {
-    if count == N::from(1) {
-        format!("{count} {what}")
-    } else {
-        format!("{count} {what}s")
-    }
-}
-
-/// A number of an answer with what is counted; `-` if it is not told.
-pub(super) fn counted_in(value: &Value, what: &str) -> String {
-    value
-        .as_u64()
-        .map_or_else(|| format!("- {what}s"), |count| counted(count, what))
-}
-
-/// A size of an answer, as people read it.
-pub(super) fn size(value: &Value) -> String {
-    value.as_u64().map_or_else(
-        || "-".to_owned(),
-        |bytes| bytesize::ByteSize::b(bytes).display().iec().to_string(),
-    )
 }

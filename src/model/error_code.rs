@@ -53,6 +53,8 @@ codes! {
         BadQuery = "bad_query",
         /// Plain HTTP was spoken on a port that speaks TLS.
         PlainHttp = "plain_http",
+        /// It is no request of HTTP, or its line or its headers are malformed.
+        BadHead = "bad_head",
         /// A state's address was called after a redirect.
         Redirected = "redirected",
         /// The body is empty, cut short, not JSON, or members are missing or wrong.
@@ -136,6 +138,8 @@ codes! {
         /// The body paused for longer than `--body-timeout`, or came at less than 8 KiB a second in
         /// the long run.
         SlowBody = "slow_body",
+        /// The line and the headers did not come within `--header-timeout`.
+        SlowHead = "slow_head",
     }
     /// The request does not fit what there is.
     Conflict {
@@ -215,6 +219,11 @@ codes! {
         BodyTooLarge = "body_too_large",
         /// The files of a module are larger than 4 MiB together, or one is larger than 1 MiB.
         ModuleTooLarge = "module_too_large",
+    }
+    /// The line and the headers are larger than is taken.
+    HeadTooLarge {
+        /// The line and the headers are larger than is taken.
+        HeadTooLarge = "head_too_large",
     }
     /// Another holds the lock.
     Locked {

@@ -17,6 +17,8 @@ mod inventory;
 mod keys;
 mod logins;
 mod missing;
+mod not_made;
+mod own_words;
 mod pipes;
 mod purge;
 mod remote;

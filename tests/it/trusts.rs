@@ -9,6 +9,7 @@ mod given;
 pub(crate) mod issuer;
 mod key_sets;
 mod lives;
+mod locks;
 
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ pub(super) mod help;
 pub(super) mod listing;
 pub(super) mod locks;
 pub(super) mod nearest;
+pub(super) mod not_made;
 pub(super) mod reach;
 pub(super) mod request_error;
 pub(super) mod rights;

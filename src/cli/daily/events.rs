@@ -86,12 +86,12 @@ pub(in crate::cli) struct EventsArgs {
     follow: bool,
     /// Print the number and the hash of the last event instead, for `statekeep verify --events
     /// --head`
-    #[arg(long, conflicts_with_all = ["state", "workspace", "key", "kind", "attention", "since",
-        "follow"])]
+    #[arg(long, conflicts_with_all = ["state", "workspace", "key", "kind", "attention",
+        "acknowledged", "acknowledge", "since", "limit", "follow"])]
     head: bool,
     /// Check the signed heads in a file of events, without a server
     #[arg(long, value_name = "FILE", conflicts_with_all = ["state", "workspace", "key", "kind",
-        "attention", "since", "follow", "head"])]
+        "attention", "acknowledged", "acknowledge", "since", "limit", "follow", "head"])]
     check: Option<PathBuf>,
     /// With --check: the public key that has to have signed them
     #[arg(long, value_name = "HEX", requires = "check")]

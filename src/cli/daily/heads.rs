@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::output::{self, CliError, counted};
+use crate::cli::output::{self, CliError, ShownPath as _, counted};
 use crate::model::signed_head::SignedHead;
 
 /// The longest line in bytes; an event's is far shorter.
@@ -26,7 +26,7 @@ struct Checked {
 
 /// Checks a file of events, a head, or the manifest of a backup.
 pub(super) fn check(path: &Path, signed_by: Option<&str>) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.display()));
+    let failed = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.shown()));
     let mut lines = BufReader::new(File::open(path).map_err(failed)?);
     let mut checked = Checked::default();
     let (mut text, mut rest) = (String::new(), String::new());

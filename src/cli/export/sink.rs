@@ -5,10 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::common::not_made::{self, missing_folder};
 use crate::cli::export::manifest::{self, WrittenManifest};
 use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
 use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
 
 /// What is added to the name of a tar file while it is being written.
 const UNFINISHED_TAR: &str = ".part";
@@ -44,7 +46,7 @@ impl Sink {
             }
         }
         let made = File::create_new(&part).and_then(|file| Ok((file.try_clone()?, file)));
-        let (file, same) = made.map_err(|error| failed(&part, &error))?;
+        let (file, same) = made.map_err(|error| failed(path, &error))?;
         Ok(Self::Tar(Tar::of(
             Box::new(same),
             Some((file, path.to_owned())),
@@ -182,8 +184,17 @@ fn unfinished(tar: &Path) -> PathBuf {
     name.into()
 }
 
-fn failed(path: &Path, error: &io::Error) -> CliError {
-    CliError::Failed(format!("{}: {error}", path.shown()))
+/// Why the target cannot be made. Whoever leaves the target out has named a state in its place.
+fn failed(target: &Path, error: &io::Error) -> CliError {
+    let why = not_made::why(target, error);
+    let name = target.to_str().unwrap_or_default();
+    let is_state = name.parse::<StateName>().is_ok() && missing_folder(target).is_some();
+    let or = if is_state {
+        format!(". If {name} is a state, name a place before it: `statekeep export out {name}`")
+    } else {
+        String::new()
+    };
+    CliError::Failed(format!("{why}{or}. Nothing was exported"))
 }
 
 fn incomplete(path: &Path, error: &io::Error) -> CliError {

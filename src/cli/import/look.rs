@@ -51,8 +51,8 @@ pub(super) async fn look(
     })
 }
 
-/// Where a state is to leave for. A state that is there without having left does not leave, and
-/// adding versions to a state makes none leave.
+/// Where a state is to leave for. One that has left here or is deleted here stays so, and adding
+/// versions to a state makes none leave.
 fn leaves_for(plan: &StatePlan, known: Option<ExistingState>, append: bool) -> Option<String> {
     let is_hidden = known.is_some_and(|known| known.has_left || known.is_deleted);
     plan.transferred_to

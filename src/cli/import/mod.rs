@@ -9,6 +9,7 @@ mod candidates;
 mod existing;
 mod failed;
 mod folder;
+mod key_prefix;
 mod look;
 mod names;
 mod pattern;
@@ -36,6 +37,7 @@ use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::secret::Secret;
 
 use backend::HttpBackend;
+use key_prefix::KeyPrefix;
 use pattern::Pattern;
 use presets::Preset;
 use preview::preview;
@@ -91,6 +93,10 @@ pub(super) struct ImportArgs {
         conflicts_with_all = ["from_url", "all_names"]
     )]
     from: Option<Preset>,
+    /// The folder of the program's workspaces in a bucket, as the backend's setting of this name;
+    /// may be repeated
+    #[arg(long, value_name = "PREFIX", requires = "from")]
+    workspace_key_prefix: Vec<KeyPrefix>,
     /// Add versions to states that are there, along one lineage with rising serials
     #[arg(long)]
     append: bool,
@@ -109,6 +115,13 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), CliError
     {
         return Err(CliError::Usage(
             "the pattern has the workspace; leave out --workspace".to_owned(),
+        ));
+    }
+    let takes_prefixes = args.from.is_some_and(Preset::has_key_prefixes);
+    if !args.workspace_key_prefix.is_empty() && !takes_prefixes {
+        return Err(CliError::Usage(
+            "--workspace-key-prefix is a setting of the s3 backend; give it with --from s3-folder"
+                .to_owned(),
         ));
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
@@ -157,6 +170,7 @@ async fn find(args: &ImportArgs, reach: &Reach) -> Result<FoundStates, CliError>
         pattern: args.name_pattern.as_ref(),
         all_names: args.all_names,
         preset: args.from,
+        key_prefixes: &args.workspace_key_prefix,
     };
     let Some(url) = &args.from_url else {
         return sources::find(args.source.as_deref().unwrap_or("-".as_ref()), &naming);

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use super::key_prefix::KeyPrefix;
 use super::pattern::{Pattern, parse};
 use super::unnamed::Unnamed;
 use crate::model::name::StateName;
@@ -91,8 +92,11 @@ fn parts(path: &str) -> Vec<&str> {
 }
 
 /// The same, with the workspace last if the backend says one.
-fn parts_with_workspace(path: &str) -> Vec<String> {
+fn parts_with_workspace(path: &str, prefixes: &[KeyPrefix]) -> Vec<String> {
     let owned = |parts: Vec<&str>| parts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    if let Some((workspace, key)) = KeyPrefix::split_by(prefixes, path) {
+        return owned([parts(key), vec![workspace]].concat());
+    }
     match of_workspace(path) {
         Some(OfWorkspace { key, workspace, .. }) => {
             owned(parts(&key)).into_iter().chain(workspace).collect()
@@ -102,13 +106,15 @@ fn parts_with_workspace(path: &str) -> Vec<String> {
 }
 
 /// The state at a path: by a pattern; else in the given workspace, its parts joined by `-`; else by
-/// two parts, workspace and building block.
+/// two parts, workspace and building block. `prefixes` are the folders of the program's workspaces
+/// beside `env:`.
 pub(super) fn name_of(
     path: &str,
     pattern: Option<&Pattern>,
     workspace: Option<&str>,
+    prefixes: &[KeyPrefix],
 ) -> Result<StateName, Unnamed> {
-    let with_workspace = parts_with_workspace(path);
+    let with_workspace = parts_with_workspace(path, prefixes);
     if let Some(pattern) = pattern {
         // A pattern with `env:` in it means the path as it stands.
         return pattern
@@ -129,7 +135,7 @@ mod tests {
 
     fn named(path: &str, pattern: Option<&str>, workspace: Option<&str>) -> Option<String> {
         let pattern = pattern.map(|pattern| pattern.parse::<Pattern>().unwrap());
-        name_of(path, pattern.as_ref(), workspace)
+        name_of(path, pattern.as_ref(), workspace, &[])
             .ok()
             .map(|name| name.to_string())
     }
@@ -296,7 +302,7 @@ mod tests {
             ("a.tfstate", None, None, None),
         ] {
             let parsed = pattern.map(|pattern| pattern.parse::<Pattern>().expect("a pattern"));
-            let told = name_of(path, parsed.as_ref(), workspace)
+            let told = name_of(path, parsed.as_ref(), workspace, &[])
                 .expect_err("refused")
                 .to_string();
             let named_fit = told.split_once("--name-pattern '").and_then(|(_, rest)| {

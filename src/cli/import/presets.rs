@@ -12,9 +12,10 @@ use clap::ValueEnum;
 
 use super::archive;
 use super::beginning::begins_as_state;
+use super::key_prefix::KeyPrefix;
 use super::names::{self, WorkspaceIn};
 use crate::cli::output::ShownPath as _;
-use crate::cli::output::{CliError, counted};
+use crate::cli::output::{CliError, counted, harmless};
 
 /// How many digits the hash of a project has in GitLab's storage.
 const HASH: usize = 64;
@@ -112,6 +113,11 @@ impl Preset {
         ))
     }
 
+    /// Whether folders of workspaces can be named for it.
+    pub(super) fn has_key_prefixes(self) -> bool {
+        self.layout().workspaces == Some(WorkspaceIn::Folder)
+    }
+
     /// Whether it is a folder, and none that says itself what is in it.
     pub(super) fn check_source(self, source: &Path, is_folder: bool) -> Result<(), CliError> {
         if !is_folder {
@@ -124,13 +130,22 @@ impl Preset {
     }
 
     /// Whether the files that it takes are laid out as it expects.
-    pub(super) fn check(self, dir: &Path, taken: &[String]) -> Result<(), CliError> {
+    pub(super) fn check(
+        self,
+        dir: &Path,
+        taken: &[String],
+        prefixes: &[KeyPrefix],
+    ) -> Result<(), CliError> {
         if taken.is_empty() {
             return Err(self.misfit(dir, "no such file"));
         }
         let stranger = |path: &String| Some(format!("{path}, {}", self.judge(path)?));
         if let Some(found) = taken.iter().find_map(stranger) {
             return Err(self.misfit(dir, &found));
+        }
+        if let Some(prefix) = KeyPrefix::unused(prefixes, taken) {
+            let prefix = harmless(&prefix.to_string());
+            return Err(self.misfit(dir, &format!("no key {prefix}/NAME/KEY")));
         }
         if taken.iter().any(|path| begins_as_state(&dir.join(path))) {
             return Ok(());

@@ -40,6 +40,10 @@ pub(super) struct Done {
 pub(super) struct Imported {
     /// How many versions were stored; none if all of them were there already.
     pub(super) versions: usize,
+    /// Whether it is deleted on the server.
+    pub(super) is_deleted: bool,
+    /// Whether it has left for a storage elsewhere, as it had in the export.
+    pub(super) has_left: bool,
     /// Whether no content of it is left that could be.
     pub(super) has_no_content: bool,
     /// How many have another time than they had.
@@ -125,12 +129,14 @@ async fn one(
         note,
     } = looked;
     imported.last = current;
+    imported.is_deleted = known.is_some_and(|known| known.is_deleted);
     let mut result = hold_all(wire, &name, holds, &mut imported).await;
     if result.is_ok() {
         result = send(wire, plan, &todo, &mut imported).await;
     }
     if let (Ok(()), Some(to)) = (&result, leaves_for) {
         result = leave(wire, &name, &to, imported.last).await;
+        imported.has_left = result.is_ok();
     }
     Done {
         name,

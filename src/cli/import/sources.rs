@@ -10,6 +10,7 @@ use std::path::Path;
 use super::archive;
 use super::candidates::{self, Candidate, Candidates};
 use super::folder::Listing;
+use super::key_prefix::KeyPrefix;
 use super::names;
 use super::pattern::Pattern;
 use super::plan::{MAX_STATE, PlannedVersion, StatePlan, VersionBytes};
@@ -31,6 +32,8 @@ pub(super) struct Naming<'a> {
     pub(super) all_names: bool,
     /// How the folder is laid out, if that was said.
     pub(super) preset: Option<Preset>,
+    /// The folders of the program's workspaces in it, beside the usual one.
+    pub(super) key_prefixes: &'a [KeyPrefix],
 }
 
 impl Naming<'_> {
@@ -249,7 +252,7 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     let listing = Listing::of(dir, naming.all_names, naming.preset)?;
     tell(&listing.told(naming.preset));
     if let Some(preset) = naming.preset {
-        preset.check(dir, &listing.states)?;
+        preset.check(dir, &listing.states, naming.key_prefixes)?;
     }
     let unsaved = listing.errored.iter();
     let unsaved: Vec<String> = unsaved.map(|path| unsaved_in(dir, path, naming)).collect();
@@ -295,6 +298,7 @@ fn name_of(path: &str, naming: &Naming<'_>) -> Result<StateName, Unnamed> {
             path,
             naming.pattern,
             naming.workspace.map(Workspace::as_str),
+            naming.key_prefixes,
         ),
     }
 }

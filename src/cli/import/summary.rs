@@ -20,6 +20,9 @@ pub(super) struct ImportSummary {
     versions: usize,
     partly: usize,
     there_already: usize,
+    /// Those of them that are deleted here, and those that have left only now.
+    deleted: usize,
+    left: usize,
     no_content: usize,
     other_times: usize,
     held_now: usize,
@@ -59,7 +62,11 @@ impl ImportSummary {
         self.partly += usize::from(failed.is_some() && imported.versions > 0);
         match failed {
             None if imported.has_no_content => self.no_content += 1,
-            None if imported.versions == 0 => self.there_already += 1,
+            None if imported.versions == 0 => {
+                self.there_already += 1;
+                self.deleted += usize::from(imported.is_deleted);
+                self.left += usize::from(imported.has_left);
+            }
             None => self.states += 1,
             Some(failed) if failed.is_the_end => self.end = Some(failed.why),
             Some(failed) => {
@@ -75,19 +82,25 @@ impl ImportSummary {
     pub(super) fn done(&self) -> Vec<String> {
         let states = counted(self.states, "state");
         let versions = counted(self.versions, "version");
-        let already = "there already";
-        let there_already = line(
-            (self.there_already, "state"),
-            format!("was {already}"),
-            format!("were {already}"),
-        );
+        let already = |count: usize, and: &str| {
+            line(
+                (count, "state"),
+                format!("was there already{and}"),
+                format!("were there already{and}"),
+            )
+        };
+        let there_already = [
+            already(self.there_already - self.deleted - self.left, ""),
+            already(self.deleted, ", deleted"),
+            already(self.left, ", and left only now, as in the export"),
+        ];
         let held_now = line(
             (self.held_now, "version"),
             "that was there already is held now, as it was".to_owned(),
             "that were there already are held now, as they were".to_owned(),
         );
         let imported = format!("imported {states} with {versions}");
-        let also = [there_already, held_now].into_iter().flatten();
+        let also = there_already.into_iter().chain([held_now]).flatten();
         std::iter::once(imported).chain(also).collect()
     }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
+use crate::cli::common::not_made;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted, size};
 use crate::domain::backups::manifest::BackupManifest;
@@ -180,9 +181,9 @@ fn finish(unfinished: UnfinishedFile, path: &Path, replaces: bool) -> Result<(),
 }
 
 fn no_file(path: &Path, error: &io::Error) -> CliError {
-    let path = path.shown();
+    let why = not_made::why(path, error);
     CliError::Failed(format!(
-        "{path}: {error}; no backup was made, and nothing is left of it"
+        "{why}; no backup was made, and nothing is left of it"
     ))
 }
 

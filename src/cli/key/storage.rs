@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Format;
-use crate::cli::common::{done, storage_keys};
+use crate::cli::common::{done, not_made, storage_keys};
 use crate::cli::output::{self, CliError, ShownPath as _, text};
 use crate::seal::StorageKey;
 
@@ -137,5 +137,5 @@ fn write(path: &Path, key: &StorageKey) -> Result<(), CliError> {
         file.write_all(key.to_text().as_bytes())?;
         file.sync_all()
     };
-    make().map_err(|error| CliError::Failed(format!("{}: {error}", path.shown())))
+    make().map_err(|error| CliError::Failed(not_made::why(path, &error)))
 }

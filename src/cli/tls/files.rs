@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::output::{CliError, ShownPath as _};
+use crate::cli::common::not_made;
+use crate::cli::output::CliError;
 use crate::model::secret::Secret;
 
 /// Modes of what everybody may read, and of what only its owner may.
@@ -113,5 +114,5 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> CliError {
-    CliError::Failed(format!("{}: {error}", path.shown()))
+    CliError::Failed(not_made::why(path, error))
 }

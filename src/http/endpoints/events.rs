@@ -62,8 +62,8 @@ impl ListQuery {
             // Nothing else is ever acknowledged, and those are found in an index.
             attention: self.attention.or(self.acknowledged.filter(|is| *is)),
             acknowledged: self.acknowledged,
-            since: time(given(self.since))?,
-            until: time(given(self.until))?,
+            since: time("since", given(self.since))?,
+            until: time("until", given(self.until))?,
             before: self.before.map(Whole::get),
             limit,
         })
@@ -126,13 +126,11 @@ pub(in crate::http) async fn acknowledge(
     Ok(reply::json(&events.acknowledge(&known.0, seq, word).await?))
 }
 
-fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
     let parse = |text: String| {
         Timestamp::parse(&text).ok_or_else(|| {
-            ApiError::invalid(
-                ErrorCode::BadQuery,
-                "a time is written 2026-01-02T03:04:05Z",
-            )
+            let detail = format!("{name} is a time, which is written 2026-01-02T03:04:05Z");
+            ApiError::invalid(ErrorCode::BadQuery, detail)
         })
     };
     text.map(parse).transpose()

@@ -2,6 +2,7 @@
 //! library has no setting for:
 //!
 //! - until credentials were good once, heads are small;
+//! - what the library refuses by itself is a problem with a code, as every other error;
 //! - `100 Continue` goes out when the body is wanted, and not before the credentials are looked at;
 //! - after an answer to a body that was left unread, little more is taken, and no further request.
 //!   A client with good credentials that sends all before it reads is heard out for a while.
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::server::connection::Connection;
 use crate::http::server::door::Door;
+use crate::http::server::refused;
 
 /// The largest line and headers of a request in bytes, on a connection without good credentials.
 const MAX_HEAD: usize = 16 * 1024;
@@ -30,8 +32,6 @@ const HEARD_OUT_FOR: u64 = 10_000;
 const SIP: usize = 4 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
-    content-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A connection's place at the door, until it is dropped.
 pub(super) struct Admission {
@@ -70,6 +70,8 @@ pub(super) struct Io<S> {
     was_parsed: bool,
     /// How much of `100 Continue` has gone out.
     continued: usize,
+    /// How much has gone out of the problem in place of the library's refusal.
+    refused: usize,
 }
 
 impl<S> Io<S> {
@@ -85,6 +87,7 @@ impl<S> Io<S> {
             heard_since: None,
             was_parsed: false,
             continued: 0,
+            refused: 0,
         }
     }
 
@@ -114,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             return Poll::Pending;
         }
         if room == 0 {
-            let _ = Pin::new(&mut self.stream).poll_write(context, HEAD_TOO_LARGE);
+            let _ = Pin::new(&mut self.stream).poll_write(context, refused::head_too_large());
             self.connection.end_soon();
             return self.pass_over(context).map(Ok);
         }
@@ -185,6 +188,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Sends the problem that stands in place of a refusal of the library.
+    fn refuse(&mut self, context: &mut Context<'_>, problem: &[u8]) -> Poll<io::Result<()>> {
+        while let Some(rest) = problem.get(self.refused..).filter(|rest| !rest.is_empty()) {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+            self.refused += sent;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// What came of a read.
@@ -233,6 +248,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
             }
         }
         ready!(self.pay_continue(context))?;
+        if let Some(problem) = refused::instead_of(bytes) {
+            ready!(self.refuse(context, problem))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -15,6 +15,7 @@ mod guard;
 mod http2;
 mod io;
 mod line;
+mod refused;
 mod secure;
 mod shared;
 mod trace;

@@ -16,6 +16,7 @@ pub(in crate::http) const fn of(code: ErrorCode) -> StatusCode {
         ErrorClass::Conflict => StatusCode::CONFLICT,
         ErrorClass::Gone => StatusCode::GONE,
         ErrorClass::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorClass::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ErrorClass::Locked => StatusCode::LOCKED,
         ErrorClass::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorClass::Failed => StatusCode::INTERNAL_SERVER_ERROR,

@@ -70,6 +70,34 @@ fn tokens_end_locks_say_where_they_come_from_and_the_data_is_another() {
 }
 
 #[test]
+fn a_lock_out_of_a_backup_goes_to_nobody_by_itself() {
+    let (server, folder) = stage();
+    let (writer, other) = (server.key("team", "writer"), server.key("team", "owner"));
+    let token = server.token(&writer, serde_json::json!({}));
+    token.lock("team/net", "of-a-token").expect_status(200);
+    writer.lock("team/db", "of-a-key").expect_status(200);
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let copy = restored(&file, &folder.path().join("data"));
+    let (admin, other) = (server.admin().at(&copy), other.at(&copy));
+    // The restore has ended the token, and a person ends the key.
+    token.at(&copy).read("team/net").expect_status(401);
+    let key = format!("/api/keys/{}", writer.key_id);
+    admin.send("DELETE", &key, "").expect_status(200);
+    for name in ["team/net", "team/db"] {
+        other.lock(name, "mine").expect_status(423);
+        let shown = other.get(&format!("{}/lock", state_path(name))).json();
+        assert_eq!(shown["died"], Value::Null, "{shown}");
+    }
+    assert_eq!(admin.get("/api/status").json()["dead_locks"], 0);
+    assert_eq!(admin.events("kind=lock.died"), Vec::<Value>::new());
+    // Whoever may break locks says so.
+    let broken = other.send("UNLOCK", &state_path("team/net"), "");
+    broken.expect_status(200);
+    other.lock("team/net", "mine").expect_status(200);
+}
+
+#[test]
 fn keys_work_on_unless_they_are_all_revoked() {
     let (server, folder) = stage();
     let writer = server.key("team", "writer");

@@ -6,6 +6,7 @@ mod exports;
 mod folders;
 mod instead;
 mod left;
+mod prefixes;
 mod presets;
 mod recipes;
 

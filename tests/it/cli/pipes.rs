@@ -52,6 +52,33 @@ fn a_reader_that_leaves_is_no_failure_and_no_noise() {
 }
 
 #[test]
+fn what_was_asked_for_and_cannot_be_printed_is_a_failure() {
+    for args in [
+        &["--help"][..],
+        &["-h"],
+        &["--version"],
+        &["-V"],
+        &["state", "list", "--help"],
+        &["serve", "-h"],
+        &["help"],
+        &["help", "state", "list"],
+        &["version"],
+        &["completions", "bash"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = statekeep(args)
+            .stdout(full.expect("the device"))
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let said = stderr(&output);
+        assert!(said.contains("cannot write to stdout"), "{args:?}: {said}");
+        let (code, said) = unread(statekeep(args));
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
 fn the_answer_of_detect_stays_its_exit_code() {
     let dir = tempfile::TempDir::new().expect("a directory");
     for (source, code) in [

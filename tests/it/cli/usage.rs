@@ -5,7 +5,7 @@ use crate::harness::statekeep;
 use super::stderr;
 
 /// Command lines that are wrong.
-const WRONG: [&[&str]; 26] = [
+const WRONG: [&[&str]; 30] = [
     &[],
     &["nothing"],
     &["key"],
@@ -48,6 +48,10 @@ const WRONG: [&[&str]; 26] = [
     &["state", "list", "--format", "xml"],
     &["state", "hold", "team/net", "1"],
     &["state", "release", "team/net", "first"],
+    &["events", "--check", "f", "--acknowledge", "1"],
+    &["events", "--check", "f", "--acknowledged"],
+    &["events", "--head", "--acknowledge", "1"],
+    &["events", "--head", "--limit", "1"],
     &["prune"],
     &["prune", "--keep-last", "0"],
     &["prune", "--keep-within", "0s"],

@@ -17,9 +17,14 @@ const STATE: &str = "/api/terraform/state/workspace/{workspace}/buildingblock/{b
 const METHODS: [&str; 8] = [
     "get", "head", "post", "put", "delete", "patch", "options", "trace",
 ];
-/// The answer to a method that a path does not offer, and so of no operation.
-const NOT_OFFERED: &str = "method_not_allowed";
-/// Its part of the document.
+/// The codes of no operation: of a method that a path does not offer, and of what is no request.
+const OF_NO_CALL: [&str; 4] = [
+    "method_not_allowed",
+    "bad_head",
+    "slow_head",
+    "head_too_large",
+];
+/// The part of the document with the first of them.
 const OF_NOT_OFFERED: &str = "#/components/responses/MethodNotAllowed";
 
 /// An operation with its path and its method.
@@ -127,7 +132,9 @@ fn known_codes() -> BTreeSet<(String, String)> {
         Some((cells.first()?.clone(), code.to_owned()))
     });
     pairs
-        .filter(|(status, code)| status.parse::<u16>().is_ok() && code != NOT_OFFERED)
+        .filter(|(status, code)| {
+            status.parse::<u16>().is_ok() && !OF_NO_CALL.contains(&code.as_str())
+        })
         .collect()
 }
 

@@ -26,7 +26,7 @@ fn heads_are_small_until_credentials_were_good() {
         wire.answer().expect("an answer").expect_status(401);
         wire.send(large(&known, size));
         if let Some(answer) = wire.answer() {
-            answer.expect_status(431);
+            answer.expect_problem(431, "head_too_large");
         }
         wire.closes();
     }
@@ -39,6 +39,49 @@ fn heads_are_small_until_credentials_were_good() {
     wire.answer()
         .expect("an answer")
         .expect_problem(404, "no_state");
+}
+
+#[test]
+fn what_is_no_request_is_answered_with_a_problem() {
+    let server = Server::start();
+    let known = head("GET", "/api/whoami", &server.admin(), &[]);
+    let many = "X-Filler: x\r\n".repeat(200);
+    for (sent, status, code) in [
+        ("GARBAGE\r\n\r\n", 400, "bad_head"),
+        ("GET /healthz HTTP/1.1\r\nno colon\r\n\r\n", 400, "bad_head"),
+        ("GET /healthz HTTP/9.9\r\n\r\n", 400, "bad_head"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_head"),
+        (
+            "POST /api/login HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+            400,
+            "bad_head",
+        ),
+        (
+            &format!("GET /healthz HTTP/1.1\r\n{many}\r\n"),
+            431,
+            "head_too_large",
+        ),
+    ] {
+        for before in [false, true] {
+            let mut wire = Wire::to(&server);
+            if before {
+                wire.send(&known);
+                wire.answer().expect("an answer").expect_status(200);
+            }
+            wire.send(sent);
+            let answer = wire.answer().unwrap_or_else(|| panic!("{sent}"));
+            let problem = answer.expect_problem(status, code).json();
+            assert_ne!(problem["detail"], "", "{sent}");
+            wire.closes();
+        }
+    }
+    let mut wire = Wire::to(&server);
+    wire.send(&known);
+    wire.answer().expect("an answer").expect_status(200);
+    wire.send(large(&known, 200_000));
+    if let Some(answer) = wire.answer() {
+        answer.expect_problem(431, "head_too_large");
+    }
 }
 
 /// Many small requests in one piece are no large head.

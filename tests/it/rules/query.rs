@@ -388,6 +388,8 @@ fn a_refusal_names_the_parameter_or_the_member() {
         (below("/versions/1/diff?sensitive=1"), "sensitive"),
         (below("/versions?limit=5&intermediate=no"), "intermediate"),
         ("/api/events?limit=5&attention=yes".to_owned(), "attention"),
+        ("/api/events?since=yesterday".to_owned(), "since"),
+        ("/api/events?until=2026-13-01T00:00:00Z".to_owned(), "until"),
         ("/api/terraform/state?deleted=1".to_owned(), "deleted"),
         ("/api/terraform/state?locked=1".to_owned(), "locked"),
         ("/api/terraform/state?frozen=1".to_owned(), "frozen"),

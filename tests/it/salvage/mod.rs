@@ -208,6 +208,9 @@ impl Salvaged {
             code: output.status.code().expect("an exit code"),
             said: String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into(),
         };
+        let is_one = found.said.contains(" 1 frame of the WAL");
+        let one = found.said.contains(" frame of the WAL");
+        assert_eq!(one, is_one, "one of several is told: {}", found.said);
         for entry in std::fs::read_dir(out.join("unnamed")).into_iter().flatten() {
             let path = entry.expect("readable").path();
             let bytes = std::fs::read(&path).expect("a file");

@@ -3,9 +3,13 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::sync::Mutex;
+
+use serde_json::json;
 
 use super::{Place, run, succeeds, text};
-use crate::harness::statekeep;
+use crate::cli::stub;
+use crate::harness::{Server, statekeep};
 
 #[test]
 fn a_key_goes_into_a_safe_and_comes_back() {
@@ -75,4 +79,33 @@ fn the_status_says_whether_content_is_sealed_and_by_which_key() {
     let sealed = told(&server);
     let line = format!("storage          sealed, storage key {key}");
     assert!(sealed.contains(&line), "{sealed}");
+}
+
+#[test]
+fn how_far_sealing_is_stands_in_lines_where_no_terminal_is() {
+    let place = Place::new();
+    let key = place.key("secret");
+    let secret = Server::start().admin().secret().to_owned();
+    std::fs::write(&key, secret).expect("written");
+    let answers = Mutex::new([0, 1, 2, 55, 56].into_iter());
+    let url = stub(move |head| {
+        let next = || answers.lock().expect("unpoisoned").next();
+        let done = head.contains(" /api/storage").then(next).flatten();
+        let pending = done.map(|done| json!({"done": done, "of": 100}));
+        let body = json!({"sealed": true, "storage_key": "k", "pending": pending, "copies": []});
+        let body = body.to_string();
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    });
+    let sealed = run(&["encrypt-storage", "--url", &url, "--key-file", text(&key)]);
+    let said = String::from_utf8_lossy(&sealed.stderr).into_owned();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("seal")).collect();
+    assert_eq!(
+        lines[..2],
+        ["sealing 0 of 100", "sealing 55 of 100"],
+        "{said}"
+    );
+    assert!(!said.contains(['\r', '\u{1b}']), "{said:?}");
+    assert!(lines.iter().all(|line| !line.contains("56")), "{said}");
+    succeeds(sealed);
 }

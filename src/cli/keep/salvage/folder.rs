@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::cli::common::not_made;
 use crate::cli::export::manifest;
 use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
@@ -23,7 +24,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder, or takes an empty one. Fails if it is within the damaged directory.
     pub(super) fn open(dir: &Path, source: Option<&Path>) -> Result<Self, CliError> {
-        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.shown()));
+        let told = |error: io::Error| CliError::Failed(not_made::why(dir, &error));
         let was_made = match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             made => made.map(|()| true).map_err(told)?,

@@ -110,7 +110,7 @@ impl SalvageReport {
         output::message(&format!(
             "read {} and {}; found {} of {}, and {} without a name",
             counted(self.pages, "page"),
-            counted(self.frames, "frame of the WAL").replace("WALs", "WAL"),
+            counted(self.frames, "frame") + " of the WAL",
             counted(named, "version"),
             counted(self.states.len(), "state"),
             counted(self.unnamed.len(), "version"),

@@ -68,7 +68,13 @@ fn a_state_that_has_left_arrives_as_one_that_has_left() {
         Some(0)
     );
     other.admin().read("team/net").expect_status(200);
-    for what in ["there already, transferred", "there already"] {
+    for (what, told) in [
+        (
+            "there already, transferred",
+            "1 state was there already, and left only now, as in the export",
+        ),
+        ("there already", "there already, deleted"),
+    ] {
         let look = other.cli(&["import", str(&out), "--dry-run"]).stdout;
         let look = String::from_utf8_lossy(&look);
         assert!(
@@ -78,6 +84,8 @@ fn a_state_that_has_left_arrives_as_one_that_has_left() {
         );
         let again = other.cli(&["import", str(&out)]);
         assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+        let lines = stderr(&again);
+        assert!(lines.contains(told), "{told}: {lines}");
         other
             .admin()
             .read("team/net")

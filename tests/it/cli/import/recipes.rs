@@ -170,11 +170,25 @@ fn what_a_storage_leaves_in_a_folder_is_taken_in() {
             }
             site.stand_in(program, folder, &format!("mv there {folder}"));
         }
-        for commands in &recipes[heading] {
-            site.run(commands, &[]);
-        }
+        site.run(&recipes[heading][0], &[]);
         assert_eq!(site.states(), states, "{heading}");
     }
+}
+
+#[test]
+fn a_bucket_with_another_folder_of_workspaces_is_taken_in() {
+    let site = Site::new();
+    let keys = ["stacks/net.tfstate", "ws/blue/stacks/net.tfstate"];
+    site.lay_out("there", &keys);
+    site.stand_in("aws", "from-s3-ws", "mv there from-s3-ws");
+    let [_, commands] = &recipes()["From S3 or MinIO"][..] else {
+        panic!("two recipes");
+    };
+    site.run(commands, &[]);
+    assert_eq!(
+        site.states(),
+        ["team-a/stacks-net", "team-a/stacks-net-blue"]
+    );
 }
 
 #[test]
