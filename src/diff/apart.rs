@@ -1,8 +1,8 @@
 //! What of two states has to be taken apart to be compared: where it stands in both, and how many
 //! bytes it is. What is written alike in both is left out, and nearly all is.
 //!
-//! Nothing is held of either state but these places. So whoever compares learns what it takes before
-//! anything is taken apart.
+//! Nothing is held of either state but these places. So whoever compares learns what it takes
+//! before anything is taken apart.
 
 use std::collections::HashMap;
 use std::ops::Range;

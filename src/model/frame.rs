@@ -78,7 +78,7 @@ pub enum Bytes {
 
 /// The frames that lead to some bytes, each a delta to what comes out of the one before.
 #[derive(Default)]
-pub struct Chain {
+pub struct FrameChain {
     /// In that order; none if the bytes were removed.
     pub frames: Vec<StoredBlob>,
     /// Whether the first one is a delta to bytes that are known already, and no full frame.

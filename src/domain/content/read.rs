@@ -11,7 +11,7 @@ use crate::domain::engine::cores::is_small;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::digest::Digest;
-use crate::model::frame::{Bytes, Chain, ChainSize, Kept, StoredBlob};
+use crate::model::frame::{Bytes, ChainSize, FrameChain, Kept, StoredBlob};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::model::version::Version;
@@ -51,7 +51,7 @@ struct Known {
 
 /// Decodes a chain of frames, and compares what comes out with the digest it is known by.
 fn decoded(
-    chain: &Chain,
+    chain: &FrameChain,
     known: Option<&Known>,
     (expected, named): (Digest, impl FnOnce(Digest) -> Digest),
     mut reservation: Reservation,
@@ -74,7 +74,7 @@ enum Found {
     /// Small bytes, which were decoded where they were read.
     Bytes(ProvenBytes),
     /// The frames of large ones.
-    Frames(Reservation, Chain),
+    Frames(Reservation, FrameChain),
 }
 
 /// The frames that lead to some bytes, or how large they are where they are kept in another way
@@ -84,7 +84,7 @@ fn chain_within(
     bytes: Bytes,
     reserved: ChainSize,
     known: &[Digest],
-) -> Result<Result<Chain, ChainSize>, StoreError> {
+) -> Result<Result<FrameChain, ChainSize>, StoreError> {
     let now = view.chain_size(bytes)?;
     if memory(now) > memory(reserved) {
         Ok(Err(now))
@@ -232,7 +232,7 @@ impl Content {
         let met = known
             .as_ref()
             .map_or(Vec::new(), |known| known.names.to_vec());
-        let take = move |size, reservation, chain: Chain| {
+        let take = move |size, reservation, chain: FrameChain| {
             if chain.frames.is_empty() {
                 Found::Nothing
             } else if is_small(work(size)) {
@@ -247,8 +247,8 @@ impl Content {
             Found::Bytes(decoded) => return Ok(Some(decoded)),
             Found::Frames(reservation, chain) => (reservation, chain),
         };
-        let decode =
-            move |reservation| decoded(&chain, known.as_ref(), (digest, named), reservation);
+        let known_by = (digest, named);
+        let decode = move |reservation| decoded(&chain, known.as_ref(), known_by, reservation);
         let decoded = self
             .engine
             .on_a_core(work(size), reservation, decode)
@@ -278,19 +278,19 @@ impl Content {
         bytes: Bytes,
         when_full: WhenFull,
     ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
-        let take = |_, reservation, chain: Chain| (reservation, chain.frames);
+        let take = |_, reservation, chain: FrameChain| (reservation, chain.frames);
         let read = self.read_chain((bytes, Vec::new()), when_full, take);
         let (_, found) = read.await?;
         Ok(found)
     }
 
-    /// Reads the frames that lead to some bytes, or from known ones to them. `take` makes something of them where they were
-    /// read. Says how large they were taken for.
+    /// Reads the frames that lead to some bytes, or from known ones to them. `take` makes something
+    /// of them where they were read. Says how large they were taken for.
     async fn read_chain<T: Send + 'static>(
         &self,
         (bytes, known): (Bytes, Vec<Digest>),
         when_full: WhenFull,
-        take: impl Fn(ChainSize, Reservation, Chain) -> T + Clone + Send + 'static,
+        take: impl Fn(ChainSize, Reservation, FrameChain) -> T + Clone + Send + 'static,
     ) -> Result<(ChainSize, T), Error> {
         let store = &self.engine.store;
         let mut wanted = store.read_inline(|view| view.chain_size(bytes)).await?;
@@ -304,7 +304,7 @@ impl Content {
                 Ok(found.map(|chain| (reservation, chain)))
             };
             let take = take.clone();
-            let then = move |found: Result<(Reservation, Chain), ChainSize>| {
+            let then = move |found: Result<(Reservation, FrameChain), ChainSize>| {
                 found.map(|(reservation, chain)| take(wanted, reservation, chain))
             };
             match store.read_then(reading(wanted), read, then).await? {

@@ -84,9 +84,9 @@ impl AsideThread {
     /// Runs the first part of some work on the thread: its caller keeps the turn and the memory.
     pub(in crate::domain) async fn begin<T: Send + 'static>(
         &self,
-        ((turn, alone), reservation): Held,
+        ((turn, alone), reservation): TurnWithMemory,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<(Held, T), Error> {
+    ) -> Result<(TurnWithMemory, T), Error> {
         let at_work = AtWork {
             turn,
             alone,
@@ -126,7 +126,7 @@ impl AsideThread {
 }
 
 /// What somebody has who is at work: the turn, the permission to hold memory, and that memory.
-pub(in crate::domain) type Held = ((AsideTurn, OwnedSemaphorePermit), Reservation);
+pub(in crate::domain) type TurnWithMemory = ((AsideTurn, OwnedSemaphorePermit), Reservation);
 
 struct AtWork {
     turn: AsideTurn,

@@ -242,7 +242,7 @@ impl NotCompared {
     pub(in crate::domain) fn too_different(limit: u64) -> Self {
         let detail = format!(
             "to compare the two versions, with all that is not written alike in both, takes more \
-                than the {limit} bytes of memory that this server lends (--max-in-flight)"
+                than the {limit} bytes of memory that this server reserves (--max-in-flight)"
         );
         Self::new("too_large", detail)
     }

@@ -12,7 +12,7 @@ use rusqlite::{Row, params};
 
 use crate::model::digest::Digest;
 use crate::model::frame::{
-    BlobId, Bytes, Chain, ChainSize, Kept, MAX_STEPS, StoredBlob, format_column,
+    BlobId, Bytes, ChainSize, FrameChain, Kept, MAX_STEPS, StoredBlob, format_column,
 };
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
@@ -63,7 +63,7 @@ impl View<'_> {
     }
 
     /// The same from the last bytes on that are known by one of these digests, if they are met.
-    pub fn chain_onto(&self, bytes: Bytes, known: &[Digest]) -> Result<Chain, StoreError> {
+    pub fn chain_onto(&self, bytes: Bytes, known: &[Digest]) -> Result<FrameChain, StoreError> {
         self.check_bytes(bytes);
         let sql = format!(
             "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.digest \
@@ -80,7 +80,7 @@ impl View<'_> {
             };
             Ok(((seal, rows::digest(row, 3)?), blob))
         };
-        let mut chain = Chain::default();
+        let mut chain = FrameChain::default();
         for found in statement.query_map(parameters(bytes), blob)? {
             let (sealed, blob) = found?;
             if known.contains(&sealed.1) {
