@@ -145,18 +145,20 @@ pub fn decode<'a>(
     frames: impl IntoIterator<Item = Frame<'a>>,
     expected: Digest,
 ) -> Result<Vec<u8>, BlobError> {
-    decode_named(frames, std::convert::identity, expected)
+    decode_onto(None, frames, std::convert::identity, expected)
 }
 
-/// The same where bytes are known by another name than their SHA-256: `named` makes it of that.
-pub fn decode_named<'a>(
+/// The same from the bytes of a base on, if there is one, and where bytes are known by another name
+/// than their SHA-256: `named` makes it of that.
+pub fn decode_onto<'a>(
+    base: Option<&[u8]>,
     frames: impl IntoIterator<Item = Frame<'a>>,
     named: impl FnOnce(Digest) -> Digest,
     expected: Digest,
 ) -> Result<Vec<u8>, BlobError> {
-    let mut bytes = None;
+    let mut bytes: Option<Vec<u8>> = None;
     for frame in frames {
-        bytes = Some(decode_one(frame, bytes.as_deref())?);
+        bytes = Some(decode_one(frame, bytes.as_deref().or(base))?);
     }
     verified(bytes.ok_or(BlobError::NoBase)?, named, expected)
 }
@@ -287,6 +289,9 @@ mod tests {
         };
         let expected = Digest::of(&other);
         assert_eq!(decode([first, second], expected).unwrap(), other);
+        let onto = |base: &[u8]| decode_onto(Some(base), [second], |name| name, expected);
+        assert_eq!(onto(&one).unwrap(), other, "from the bytes of its base on");
+        assert!(onto(&other).is_err(), "and of no other");
         assert!(matches!(decode([second], expected), Err(BlobError::NoBase)));
         assert!(matches!(
             decode([first], expected),

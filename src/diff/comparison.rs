@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::address::ResourceAddress;
+use super::apart::Apart;
 use super::instance::Instance;
 use super::not_comparable::NotComparable;
 use super::pairing::{Action, Change, changes};
@@ -39,13 +40,28 @@ pub struct Diff<'a> {
 ///
 /// Where one of them cannot be read as a state of format 1 to 4.
 pub fn compare<'a>(before: &'a [u8], after: &'a [u8]) -> Result<Diff<'a>, NotComparable> {
-    let (before, after) = StateTree::parse_both(before, after)?;
-    let changes = changes(&before, &after);
-    Ok(Diff {
-        before,
-        after,
-        changes,
-    })
+    Apart::of(before, after)?.compare(before, after)
+}
+
+impl Apart {
+    /// Compares the same two states.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them cannot be read as a state of format 1 to 4.
+    pub fn compare<'a>(
+        &self,
+        before: &'a [u8],
+        after: &'a [u8],
+    ) -> Result<Diff<'a>, NotComparable> {
+        let (before, after) = self.trees(before, after)?;
+        let changes = changes(&before, &after);
+        Ok(Diff {
+            before,
+            after,
+            changes,
+        })
+    }
 }
 
 impl Diff<'_> {
@@ -125,7 +141,8 @@ fn only_in<'d, 'a>(
 
 /// Whether a state lacks resource instances that another one had; `None` if that cannot be told.
 pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
-    let (before, after) = StateTree::parse_both(before, after).ok()?;
+    let apart = Apart::of(before, after).ok()?;
+    let (before, after) = apart.trees(before, after).ok()?;
     let mut there = after
         .instances
         .iter()

@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use serde_json::value::RawValue;
 
 use super::address::ResourceAddress;
+use super::apart::Apart;
 use super::instance::{Instance, Object, Output};
 use super::json::{JsonKind, Step, Tree, Value};
 use super::masking::{HIDDEN, Mask};
@@ -52,7 +53,8 @@ pub fn findables(bytes: &[u8]) -> Result<Vec<Findable>, NotComparable> {
 /// Whether two states can be found by the same, as far as that can be told from the resources that
 /// are not written alike in both; these are few where little has changed.
 pub fn has_same_findables(before: &[u8], after: &[u8]) -> bool {
-    let Ok((before, after)) = StateTree::parse_both(before, after) else {
+    let trees = Apart::of(before, after).and_then(|apart| apart.trees(before, after));
+    let Ok((before, after)) = trees else {
         return false;
     };
     // What is deposed belongs to an instance that may have been left out.

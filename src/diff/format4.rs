@@ -70,13 +70,14 @@ read_members!(Written {
     "identity_schema_version" => identity_schema_version,
 } else unknown);
 
-/// Takes resources apart, up to so many objects.
-pub(super) fn take(
-    resources: Vec<Resource<'_>>,
+/// Takes resources apart, one after the other, up to so many objects.
+pub(super) fn take<'a>(
+    resources: impl Iterator<Item = Result<Resource<'a>, NotComparable>>,
     most: usize,
-) -> Result<Vec<Instance<'_>>, NotComparable> {
+) -> Result<Vec<Instance<'a>>, NotComparable> {
     let mut instances = Vec::new();
-    for mut resource in resources {
+    for resource in resources {
+        let mut resource = resource?;
         if resource.mode.0.is_empty() {
             return Err(NotComparable::Unexpected);
         }

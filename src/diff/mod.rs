@@ -20,6 +20,7 @@ mod format4;
 mod legacy;
 mod state;
 
+mod apart;
 mod comparison;
 mod marks;
 mod pairing;
@@ -43,6 +44,7 @@ mod findable;
 mod tests;
 
 pub use address::{Index, ResourceAddress};
+pub use apart::Apart;
 pub use comparison::{Diff, NOTHING, Totals, compare, drops_resources};
 pub use findable::{findables, has_same_findables};
 pub use neighbours::MAX_NEIGHBOURS;

@@ -3,9 +3,9 @@
 //! Nothing is copied but texts with escapes, and nothing recurses: parts are passed over, however
 //! deep they are.
 
-use std::collections::{BTreeMap, HashMap};
-
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::format4;
 use super::instance::{Instance, Output};
@@ -38,24 +38,6 @@ read_members!(Document {
     "encrypted_data" => encrypted_data,
 });
 
-/// A state whose resources are still as they are written.
-#[derive(Default)]
-struct Outline<'a> {
-    version: Option<i64>,
-    terraform_version: Text<'a>,
-    outputs: Raw<'a>,
-    resources: Vec<&'a RawValue>,
-    encrypted_data: Raw<'a>,
-}
-
-read_members!(Outline {
-    "version" => version,
-    "terraform_version" => terraform_version,
-    "outputs" => outputs,
-    "resources" => resources,
-    "encrypted_data" => encrypted_data,
-});
-
 /// A state, taken apart.
 pub(super) struct StateTree<'a> {
     /// In the order of their addresses. One that is there more than once, which no client writes,
@@ -75,7 +57,7 @@ impl<'a> StateTree<'a> {
         let (outputs, instances) = match document.version {
             Some(4) => (
                 outputs(document.outputs)?,
-                format4::take(document.resources, most)?,
+                format4::take(document.resources.into_iter().map(Ok), most)?,
             ),
             Some(format @ 1..=3) => legacy::take(document.modules, format, most)?,
             _ => return Err(NotComparable::Format),
@@ -83,27 +65,30 @@ impl<'a> StateTree<'a> {
         Ok(Self::of(instances, outputs, document.terraform_version))
     }
 
-    /// Takes two states apart, but for the resources that are written alike in both: nothing of
-    /// them differs, and nearly all are like that. It takes little more than to read both once.
-    pub(super) fn parse_both(before: &'a [u8], after: &'a [u8]) -> Result<Both<'a>, NotComparable> {
-        let (mut one, mut other): (Outline<'a>, Outline<'a>) = (read(before)?, read(after)?);
-        let is_plain =
-            |state: &Outline<'_>| state.version == Some(4) && state.encrypted_data.is_none();
-        // A state beside itself tells whether it can be taken apart at all.
-        if before == after || !is_plain(&one) || !is_plain(&other) {
-            return Ok((Self::parse(before)?, Self::parse(after)?));
+    /// A state with these parts, of which each is still as it is written.
+    pub(super) fn of_parts<'r>(
+        bytes: &'a [u8],
+        resources: impl Iterator<Item = &'r Range<usize>>,
+        written: (Option<&Range<usize>>, &str),
+    ) -> Result<Self, NotComparable> {
+        let resources = resources.map(|range| read_part(bytes, range));
+        let instances = format4::take(resources, most_objects(bytes))?;
+        let outputs = written.0.map(|range| read_part(bytes, range));
+        let program = Text(Cow::Owned(written.1.to_owned()));
+        Ok(Self::of(
+            instances,
+            outputs.transpose()?.unwrap_or_default(),
+            program,
+        ))
+    }
+
+    /// A state without anything in it but the program that wrote it.
+    pub(super) fn emptied(&self) -> Self {
+        Self {
+            instances: Vec::new(),
+            outputs: BTreeMap::new(),
+            terraform_version: self.terraform_version.clone(),
         }
-        leave_out_alike(&mut one.resources, &mut other.resources);
-        let tree = |state: Outline<'a>, bytes| {
-            let resources = state.resources.into_iter();
-            let resources = resources.map(|raw| serde_json::from_str(raw.get()));
-            let resources: Result<Vec<_>, _> = resources.collect();
-            let resources = resources.map_err(|_| NotComparable::Unexpected)?;
-            let instances = format4::take(resources, most_objects(bytes))?;
-            let outputs = outputs(state.outputs)?;
-            Ok(Self::of(instances, outputs, state.terraform_version))
-        };
-        Ok((tree(one, before)?, tree(other, after)?))
     }
 
     fn of(
@@ -119,11 +104,8 @@ impl<'a> StateTree<'a> {
     }
 }
 
-/// Two states without what is alike.
-pub(super) type Both<'a> = (StateTree<'a>, StateTree<'a>);
-
-/// Reads the outermost object of a state.
-fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotComparable> {
+/// Reads a state, or a part of one.
+pub(super) fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotComparable> {
     // Looked at as a text once, none of its parts has to be.
     let read = match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str(text),
@@ -136,31 +118,11 @@ const fn most_objects(bytes: &[u8]) -> usize {
     FREE_OBJECTS + bytes.len() / LEAST_BYTES_PER_OBJECT
 }
 
-/// Leaves out what both lists have, byte for byte and equally often.
-fn leave_out_alike<'a>(one: &mut Vec<&'a RawValue>, other: &mut Vec<&'a RawValue>) {
-    let is_alike = |pair: &(&&RawValue, &&RawValue)| pair.0.get() == pair.1.get();
-    let in_front = one.iter().zip(other.iter()).take_while(is_alike).count();
-    one.drain(..in_front);
-    other.drain(..in_front);
-    let behind = one.iter().rev().zip(other.iter().rev());
-    let behind = behind.take_while(is_alike).count();
-    one.truncate(one.len() - behind);
-    other.truncate(other.len() - behind);
-
-    let mut unmatched: HashMap<&str, usize> = HashMap::new();
-    for raw in one.iter() {
-        *unmatched.entry(raw.get()).or_default() += 1;
-    }
-    let mut take = |text: &str| match unmatched.get_mut(text) {
-        Some(left @ 1..) => {
-            *left -= 1;
-            true
-        }
-        Some(0) | None => false,
-    };
-    other.retain(|raw| !take(raw.get()));
-    // What is left of each text is in the first list alone.
-    one.retain(|raw| take(raw.get()));
+fn read_part<'a, T: serde::Deserialize<'a>>(
+    bytes: &'a [u8],
+    range: &Range<usize>,
+) -> Result<T, NotComparable> {
+    read(bytes.get(range.clone()).unwrap_or_default())
 }
 
 fn outputs(raw: Raw<'_>) -> Result<BTreeMap<Text<'_>, Output<'_>>, NotComparable> {

@@ -76,6 +76,15 @@ pub enum Bytes {
     In(BlobId),
 }
 
+/// The frames that lead to some bytes, each a delta to what comes out of the one before.
+#[derive(Default)]
+pub struct FrameChain {
+    /// In that order; none if the bytes were removed.
+    pub frames: Vec<StoredBlob>,
+    /// Whether the first one is a delta to bytes that are known already, and no full frame.
+    pub is_onto_known: bool,
+}
+
 /// What it takes to get at a version's bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChainSize {

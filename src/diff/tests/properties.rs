@@ -114,7 +114,9 @@ proptest! {
             let state: Value = serde_json::from_str(state).unwrap();
             state["resources"].as_array().unwrap().len()
         };
-        let (before, after) = StateTree::parse_both(a.as_bytes(), b.as_bytes()).unwrap();
+        let (before, after) = Apart::of(a.as_bytes(), b.as_bytes())
+            .and_then(|apart| apart.trees(a.as_bytes(), b.as_bytes()))
+            .unwrap();
         prop_assert!(taken_apart(&before).len() <= count(&a) - alike);
         prop_assert!(taken_apart(&after).len() <= count(&b) - alike);
     }

@@ -9,6 +9,7 @@ pub mod erase;
 pub mod erasure;
 pub mod missing;
 pub mod outputs;
+pub mod pair;
 pub mod prove;
 pub mod read;
 pub mod sealing;

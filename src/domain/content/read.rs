@@ -11,7 +11,7 @@ use crate::domain::engine::cores::is_small;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::digest::Digest;
-use crate::model::frame::{Bytes, ChainSize, Kept, StoredBlob};
+use crate::model::frame::{Bytes, ChainSize, FrameChain, Kept, StoredBlob};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::model::version::Version;
@@ -34,13 +34,34 @@ fn work(chain: ChainSize) -> u64 {
     chain.largest.saturating_mul(chain.frames)
 }
 
+/// What it takes to decode such frames onto bytes that are there: those are no part of it.
+fn memory_beside(frames: &[StoredBlob]) -> u64 {
+    let stored: u64 = frames.iter().map(|blob| blob.frame.len() as u64).sum();
+    let largest = frames.iter().map(|blob| blob.size).max().unwrap_or(0);
+    stored.saturating_add(largest.saturating_mul(frames.len().clamp(1, 2) as u64))
+}
+
+/// Proven bytes that are there, and by what a blob with them is known: their SHA-256, or what is
+/// made of it where the frame is sealed.
+#[derive(Clone)]
+struct Known {
+    names: [Digest; 2],
+    bytes: Arc<LeasedBytes>,
+}
+
 /// Decodes a chain of frames, and compares what comes out with the digest it is known by.
 fn decoded(
-    chain: &[StoredBlob],
+    chain: &FrameChain,
+    known: Option<&Known>,
     (expected, named): (Digest, impl FnOnce(Digest) -> Digest),
-    reservation: Reservation,
+    mut reservation: Reservation,
 ) -> ProvenBytes {
-    let bytes = blob::decode_named(chain.iter().map(frame), named, expected);
+    let base = known.filter(|_| chain.is_onto_known);
+    if base.is_some() {
+        reservation.keep_only(memory_beside(&chain.frames));
+    }
+    let base = base.map(|known| (*known.bytes).as_ref());
+    let bytes = blob::decode_onto(base, chain.frames.iter().map(frame), named, expected);
     bytes.map(|bytes| LeasedBytes::new(bytes, reservation))
 }
 
@@ -53,7 +74,7 @@ enum Found {
     /// Small bytes, which were decoded where they were read.
     Bytes(ProvenBytes),
     /// The frames of large ones.
-    Frames(Reservation, Vec<StoredBlob>),
+    Frames(Reservation, FrameChain),
 }
 
 /// The frames that lead to some bytes, or how large they are where they are kept in another way
@@ -62,12 +83,13 @@ fn chain_within(
     view: &View<'_>,
     bytes: Bytes,
     reserved: ChainSize,
-) -> Result<Result<Vec<StoredBlob>, ChainSize>, StoreError> {
+    known: &[Digest],
+) -> Result<Result<FrameChain, ChainSize>, StoreError> {
     let now = view.chain_size(bytes)?;
     if memory(now) > memory(reserved) {
         Ok(Err(now))
     } else {
-        view.chain(bytes).map(Ok)
+        view.chain_onto(bytes, known).map(Ok)
     }
 }
 
@@ -89,6 +111,35 @@ impl Content {
         version: &Version,
         when_full: WhenFull,
     ) -> Result<Arc<LeasedBytes>, Error> {
+        self.cached_or_decoded(name, state, (version, None), when_full)
+            .await
+    }
+
+    /// The same beside the bytes of another version, which are not decoded again if they are met on
+    /// the way.
+    pub(in crate::domain) async fn bytes_beside(
+        &self,
+        name: &StateName,
+        state: StateId,
+        (version, other): (&Version, &Version),
+        bytes: &Arc<LeasedBytes>,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let sealed = self.engine.store.naming(true);
+        let known = Known {
+            names: [other.sha256, sealed(other.sha256)],
+            bytes: Arc::clone(bytes),
+        };
+        self.cached_or_decoded(name, state, (version, Some(known)), WhenFull::Wait)
+            .await
+    }
+
+    async fn cached_or_decoded(
+        &self,
+        name: &StateName,
+        state: StateId,
+        (version, known): (&Version, Option<Known>),
+        when_full: WhenFull,
+    ) -> Result<Arc<LeasedBytes>, Error> {
         if version.purged {
             return Err(Error::Purged(name.clone(), version.number));
         }
@@ -98,11 +149,12 @@ impl Content {
             return Ok(cache);
         }
         self.engine.metrics.cache.with_label_values(&["miss"]).inc();
-        let decoded = self
-            .decoding
-            .run(key.clone(), || self.decode(name, state, version, when_full))
-            .await;
+        // Bytes that were there already prove nothing of the frames that lead to them.
+        let is_proof = known.is_none();
+        let decode = || self.decode(name, state, (version, known), when_full);
+        let decoded = self.decoding.run(key.clone(), decode).await;
         match &decoded {
+            Ok(decoded) if !is_proof => self.cache.put(key, decoded),
             Ok(decoded) => {
                 self.cache.put(key, decoded);
                 self.damaged
@@ -125,7 +177,7 @@ impl Content {
         state: StateId,
         version: &Version,
     ) -> Result<(), Error> {
-        self.decode(name, state, version, WhenFull::Fail)
+        self.decode(name, state, (version, None), WhenFull::Fail)
             .await
             .map(drop)
     }
@@ -141,7 +193,10 @@ impl Content {
         let kept = self.cache.get(&BytesKey::of(name, version.sha256));
         match kept {
             Some(kept) => Ok(kept),
-            None => self.decode(name, state, version, WhenFull::Fail).await,
+            None => {
+                self.decode(name, state, (version, None), WhenFull::Fail)
+                    .await
+            }
         }
     }
 
@@ -150,13 +205,13 @@ impl Content {
         &self,
         name: &StateName,
         state: StateId,
-        version: &Version,
+        (version, known): (&Version, Option<Known>),
         when_full: WhenFull,
     ) -> Result<Arc<LeasedBytes>, Error> {
         let number = version.number;
         let bytes = Bytes::Of(state, number);
         let known_by = (version.sha256, self.engine.store.naming(false));
-        match self.decode_chain(bytes, known_by, when_full).await {
+        match self.decode_chain(bytes, known_by, known, when_full).await {
             Ok(Some(decoded)) => decoded.map_err(|error| damaged(name, number, &error)),
             Ok(None) => Err(self.why_empty(name, state, number).await),
             Err(Error::Damaged(cause)) => Err(damaged(name, number, &cause)),
@@ -170,25 +225,30 @@ impl Content {
         &self,
         bytes: Bytes,
         (digest, named): (Digest, impl Fn(Digest) -> Digest + Clone + Send + 'static),
+        known: Option<Known>,
         when_full: WhenFull,
     ) -> Result<Option<ProvenBytes>, Error> {
-        let name = named.clone();
-        let take = move |size, reservation, chain: Vec<StoredBlob>| {
-            if chain.is_empty() {
+        let (name, base) = (named.clone(), known.clone());
+        let met = known
+            .as_ref()
+            .map_or(Vec::new(), |known| known.names.to_vec());
+        let take = move |size, reservation, chain: FrameChain| {
+            if chain.frames.is_empty() {
                 Found::Nothing
             } else if is_small(work(size)) {
-                Found::Bytes(decoded(&chain, (digest, &name), reservation))
+                Found::Bytes(decoded(&chain, base.as_ref(), (digest, &name), reservation))
             } else {
                 Found::Frames(reservation, chain)
             }
         };
-        let (size, found) = self.read_chain(bytes, when_full, take).await?;
+        let (size, found) = self.read_chain((bytes, met), when_full, take).await?;
         let (reservation, chain) = match found {
             Found::Nothing => return Ok(None),
             Found::Bytes(decoded) => return Ok(Some(decoded)),
             Found::Frames(reservation, chain) => (reservation, chain),
         };
-        let decode = move |reservation| decoded(&chain, (digest, named), reservation);
+        let known_by = (digest, named);
+        let decode = move |reservation| decoded(&chain, known.as_ref(), known_by, reservation);
         let decoded = self
             .engine
             .on_a_core(work(size), reservation, decode)
@@ -218,18 +278,19 @@ impl Content {
         bytes: Bytes,
         when_full: WhenFull,
     ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
-        let take = |_, reservation, chain| (reservation, chain);
-        let (_, found) = self.read_chain(bytes, when_full, take).await?;
+        let take = |_, reservation, chain: FrameChain| (reservation, chain.frames);
+        let read = self.read_chain((bytes, Vec::new()), when_full, take);
+        let (_, found) = read.await?;
         Ok(found)
     }
 
-    /// Reads the frames that lead to some bytes. `take` makes something of them where they were
-    /// read. Says how large they were taken for.
+    /// Reads the frames that lead to some bytes, or from known ones to them. `take` makes something
+    /// of them where they were read. Says how large they were taken for.
     async fn read_chain<T: Send + 'static>(
         &self,
-        bytes: Bytes,
+        (bytes, known): (Bytes, Vec<Digest>),
         when_full: WhenFull,
-        take: impl Fn(ChainSize, Reservation, Vec<StoredBlob>) -> T + Clone + Send + 'static,
+        take: impl Fn(ChainSize, Reservation, FrameChain) -> T + Clone + Send + 'static,
     ) -> Result<(ChainSize, T), Error> {
         let store = &self.engine.store;
         let mut wanted = store.read_inline(|view| view.chain_size(bytes)).await?;
@@ -237,12 +298,13 @@ impl Content {
             let reserved = self.engine.reserve_for_copies(memory(wanted), when_full);
             let reservation = reserved.await?;
             // The memory is with the frames from the first moment.
+            let known = known.clone();
             let read = move |view: &View<'_>| {
-                let found = chain_within(view, bytes, wanted)?;
+                let found = chain_within(view, bytes, wanted, &known)?;
                 Ok(found.map(|chain| (reservation, chain)))
             };
             let take = take.clone();
-            let then = move |found: Result<(Reservation, Vec<StoredBlob>), ChainSize>| {
+            let then = move |found: Result<(Reservation, FrameChain), ChainSize>| {
                 found.map(|(reservation, chain)| take(wanted, reservation, chain))
             };
             match store.read_then(reading(wanted), read, then).await? {
@@ -259,7 +321,7 @@ impl Content {
         kept: &Kept,
     ) -> Result<Option<Arc<LeasedBytes>>, Error> {
         let known_by = (kept.digest, self.engine.store.naming(kept.seal.is_some()));
-        let decoded = self.decode_chain(Bytes::In(kept.id), known_by, WhenFull::Wait);
+        let decoded = self.decode_chain(Bytes::In(kept.id), known_by, None, WhenFull::Wait);
         let decoded = decoded.await?;
         Ok(decoded.and_then(Result::ok))
     }

@@ -81,6 +81,24 @@ impl AsideThread {
         alone.map_err(|_| Error::ShuttingDown)
     }
 
+    /// Runs the first part of some work on the thread: its caller keeps the turn and the memory.
+    pub(in crate::domain) async fn begin<T: Send + 'static>(
+        &self,
+        ((turn, alone), reservation): TurnWithMemory,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(TurnWithMemory, T), Error> {
+        let at_work = AtWork {
+            turn,
+            alone,
+            reservation,
+        };
+        let run = move |at_work: AtWork| {
+            let done = work();
+            (((at_work.turn, at_work.alone), at_work.reservation), done)
+        };
+        self.worker.run(at_work, run).await
+    }
+
     /// Runs some work on the thread. Its turn ends with it, also if nobody waits for it any more.
     pub(in crate::domain) async fn run<T: Send + 'static>(
         &self,
@@ -106,6 +124,9 @@ impl AsideThread {
         self.worker.run(at_work, run).await
     }
 }
+
+/// What somebody has who is at work: the turn, the permission to hold memory, and that memory.
+pub(in crate::domain) type TurnWithMemory = ((AsideTurn, OwnedSemaphorePermit), Reservation);
 
 struct AtWork {
     turn: AsideTurn,

@@ -292,6 +292,33 @@ impl Engine {
         self.aside.run((turn, alone), reservation, work).await
     }
 
+    /// The same for work whose first part tells what the second one needs: that gets so many bytes
+    /// more, which come back with its end, and what was measured.
+    pub(in crate::domain) async fn aside_measured<M: Send + 'static, T: Send + 'static>(
+        &self,
+        turn: AsideTurn,
+        bytes: u64,
+        measure: impl FnOnce() -> (u64, M) + Send + 'static,
+        work: impl FnOnce(M, Reservation) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if sabotage::is(Fault::Aside) {
+            let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;
+            let both = move |reservation| work(measure().1, reservation);
+            return self.cores.run(0, reservation, both).await;
+        }
+        let alone = self.aside.alone().await?;
+        let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;
+        let held = ((turn, alone), reservation);
+        let (held, (more, measured)) = self.aside.begin(held, measure).await?;
+        let more = self.reserve_for_copies(more, WhenFull::Wait).await?;
+        let work = move |reservation| {
+            let done = work(measured, reservation);
+            drop(more);
+            done
+        };
+        self.aside.run(held.0, held.1, work).await
+    }
+
     /// Runs long work that nobody waits for, on a thread that gives way to all others.
     pub(in crate::domain) async fn in_background<L: Reserved, T: Send + 'static>(
         &self,

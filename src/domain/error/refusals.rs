@@ -237,6 +237,15 @@ impl NotCompared {
         );
         Self::new("too_large", detail)
     }
+
+    /// What of both would have to be taken apart takes more than so many bytes with them.
+    pub(in crate::domain) fn too_different(limit: u64) -> Self {
+        let detail = format!(
+            "to compare the two versions, with all that is not written alike in both, takes more \
+                than the {limit} bytes of memory that this server reserves (--max-in-flight)"
+        );
+        Self::new("too_large", detail)
+    }
 }
 
 impl From<NotComparable> for NotCompared {

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::Limits;
-use crate::diff::{self, DiffReport, MAX_REPORT, NotComparable};
+use crate::diff::{Apart, Diff, DiffReport, MAX_REPORT, NotComparable};
 use crate::domain::access::authorize;
 use crate::domain::content::missing::no_version;
+use crate::domain::content::pair::BothBytes;
 use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::engine::Engine;
 use crate::domain::engine::aside::AsideTurn;
-use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::budget::Reservation;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotCompared;
@@ -25,8 +27,9 @@ use crate::model::state::StateId;
 use crate::model::version::{Replaced, Version};
 use crate::store::{StoreError, View};
 
-/// Two states that are compared need so many times their size, their own bytes among that.
-const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
+/// Two states that are compared need so many times their size: their own bytes, and as many while
+/// one of them is decoded or while is seen where they differ. What differs comes to that.
+const SIZE_COMPARED: u64 = 2;
 /// A report, and the answer that is made of it, need so many times the report's limit.
 const COPIES_OF_A_REPORT: u64 = 3;
 /// What is reserved for two versions beyond their sizes at most, since memory is reserved in whole
@@ -184,49 +187,37 @@ impl History<'_> {
                 hindrance(&self.engine.limits, from.version(), &to)
             }
         };
-        let (bytes, needed) = if not_compared.is_none() {
-            let bytes = self.bytes_of_both(name, state, (&from, &to)).await?;
-            let needed = memory_to_compare(&self.engine.limits, from.version(), &to);
-            (Some(bytes), needed)
+        let made = if let Some(why) = not_compared {
+            let tell = move |reservation| leased(answer((&from, &to), Err(why)), reservation);
+            self.engine.aside(turn, 0, tell).await?
         } else {
-            (None, 0)
+            let versions = (from.version(), &to);
+            let both = self.content.bytes_of_both(name, state, versions).await?;
+            let report = move |diff: Result<Diff<'_>, NotCompared>, reservation| {
+                let report = diff.map(|diff| diff.report(reveal));
+                leased(answer((&from, &to), report), reservation)
+            };
+            compare_aside(self.engine, turn, both, report).await?
         };
-        let made = self.engine.aside(turn, needed, move |reservation| {
-            let report = bytes
-                .map(|(before, after)| report(before.as_deref(), &after, reveal))
-                .transpose();
-            let made = answer((&from, &to), not_compared, report);
-            made.map(|made| LeasedBytes::new(made, reservation))
-        });
-        made.await?
-            .map_err(|error| Error::Internal(error.to_string()))
+        made.map_err(|error| Error::Internal(error.to_string()))
     }
+}
 
-    /// The bytes of two versions, which are proven.
-    pub(super) async fn bytes_of_both(
-        &self,
-        name: &StateName,
-        state: StateId,
-        (from, to): (&Against, &Version),
-    ) -> Result<(Option<Arc<LeasedBytes>>, Arc<LeasedBytes>), Error> {
-        let bytes_of = |version| self.content.bytes_of(name, state, version, WhenFull::Wait);
-        let before = match from.version() {
-            Some(from) => Some(bytes_of(from).await?),
-            None => None,
-        };
-        Ok((before, bytes_of(to).await?))
-    }
+fn leased(
+    made: serde_json::Result<Vec<u8>>,
+    reservation: Reservation,
+) -> serde_json::Result<Arc<LeasedBytes>> {
+    made.map(|made| LeasedBytes::new(made, reservation))
 }
 
 /// The answer in JSON: the report, or why the two are not compared.
 fn answer(
     (from, to): (&Against, &Version),
-    not_compared: Option<NotCompared>,
-    report: Result<Option<DiffReport>, NotComparable>,
+    report: Result<DiffReport, NotCompared>,
 ) -> serde_json::Result<Vec<u8>> {
     let (diff, not_compared) = match report {
-        Ok(diff) => (diff, not_compared),
-        Err(why) => (None, Some(why.into())),
+        Ok(diff) => (Some(diff), None),
+        Err(why) => (None, Some(why)),
     };
     serde_json::to_vec(&Answer {
         from: from.version(),
@@ -238,11 +229,41 @@ fn answer(
     })
 }
 
-/// The memory that comparing two versions needs beside their bytes, and no more than there can be.
-pub(super) fn memory_to_compare(limits: &Limits, from: Option<&Version>, to: &Version) -> u64 {
-    let both = both(from, to);
-    let most = limits.max_in_flight.saturating_sub(both + BEYOND_SIZES);
-    most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
+/// Compares two versions, aside, in two parts: what of them has to be taken apart is seen first,
+/// and memory is reserved for that. What is made of the differences may keep the memory that comes
+/// with them.
+pub(super) async fn compare_aside<T: Send + 'static>(
+    engine: &Engine,
+    turn: AsideTurn,
+    both: BothBytes,
+    make: impl FnOnce(Result<Diff<'_>, NotCompared>, Reservation) -> T + Send + 'static,
+) -> Result<T, Error> {
+    let sizes = both.size();
+    let all = engine.limits.max_in_flight;
+    let most = all.saturating_sub(sizes + BEYOND_SIZES);
+    let for_report = MAX_REPORT as u64 * COPIES_OF_A_REPORT;
+    let first = most.min(sizes + for_report);
+    let measure = move || {
+        let apart = Apart::of(both.before(), both.after());
+        let apart = apart.map_err(NotCompared::from).and_then(|apart| {
+            let needed = apart.size().saturating_mul(SIZE_TAKEN_APART);
+            let is_too_much = sizes.saturating_add(needed) > all;
+            let too_different = || NotCompared::too_different(all);
+            (!is_too_much)
+                .then_some((apart, needed))
+                .ok_or_else(too_different)
+        });
+        let needed = apart.as_ref().map_or(0, |(_, needed)| needed + for_report);
+        (most.min(needed).saturating_sub(first), (both, apart))
+    };
+    let compare = move |(both, apart): (BothBytes, Result<(Apart, u64), _>), reservation| {
+        let diff = apart.and_then(|(apart, _)| {
+            let diff = apart.compare(both.before(), both.after());
+            diff.map_err(NotCompared::from)
+        });
+        make(diff, reservation)
+    };
+    engine.aside_measured(turn, first, measure, compare).await
 }
 
 /// Why two versions cannot be compared, as far as that is known without their bytes.
@@ -267,13 +288,4 @@ fn is_encrypted(from: Option<&Version>, to: &Version) -> bool {
     from.into_iter()
         .chain([to])
         .any(|version| version.head.encrypted)
-}
-
-fn report(
-    before: Option<&LeasedBytes>,
-    after: &LeasedBytes,
-    reveal: bool,
-) -> Result<DiffReport, NotComparable> {
-    let before = before.map_or(diff::NOTHING, AsRef::as_ref);
-    Ok(diff::compare(before, after.as_ref())?.report(reveal))
 }

@@ -1,14 +1,15 @@
 //! A rollback before it is done: it tells what would happen, and writes nothing.
 
-use crate::diff::{self, NotComparable, ResourceAddress};
+use crate::diff::{Diff, ResourceAddress};
 use crate::domain::access::authorize;
 use crate::domain::content::missing::explained;
+use crate::domain::content::pair::BothBytes;
 use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::{NoRollback, NotCompared};
 use crate::domain::history::History;
-use crate::domain::history::compare::{hindrance, memory_to_compare};
+use crate::domain::history::compare::{compare_aside, hindrance};
 use crate::domain::history::rollback::{Rollback, RollbackTarget, find};
 use crate::domain::states::deaths::dead_lock;
 use crate::model::caller::Caller;
@@ -181,24 +182,21 @@ impl History<'_> {
             Err(Error::Damaged(why)) => return Ok(Err(NotCompared::new("damaged", why))),
             Err(why) => return Err(why),
         };
-        let needed = memory_to_compare(&self.engine.limits, Some(current), wanted);
-        let compared = self.engine.aside(turn, needed, move |_reservation| {
-            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
-        });
-        Ok(compared.await?.map_err(NotCompared::from))
+        let both = BothBytes::of(before, after);
+        let tell = |diff: Result<Diff<'_>, NotCompared>, _reservation| diff.map(|diff| told(&diff));
+        compare_aside(self.engine, turn, both, tell).await
     }
 }
 
-fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
-    let diff = diff::compare(before, after)?;
+fn told(diff: &Diff<'_>) -> Comparison {
     let (forgotten, first_is_cut) = managed(diff.lost());
     let (recreated, second_is_cut) = managed(diff.gained());
-    Ok(Comparison {
+    Comparison {
         diff: diff.report(false),
         forgotten,
         recreated,
         is_cut: first_is_cut || second_is_cut,
-    })
+    }
 }
 
 /// The addresses of managed resources that one of the states lacks, and whether there are more than

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::diff::{self, NotComparable, ResourceChange};
+use crate::diff::{Diff, ResourceChange};
 use crate::domain::access::authorize;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotCompared;
 use crate::domain::history::History;
-use crate::domain::history::compare::{Against, hindrance, memory_to_compare};
+use crate::domain::history::compare::{Against, compare_aside, hindrance};
 use crate::domain::history::versions::on_state;
 use crate::model::caller::Caller;
 use crate::model::name::StateName;
@@ -234,17 +234,16 @@ impl History<'_> {
         (from, version): (Against, Version),
         trail: &ResourceTrail,
     ) -> Result<Result<Option<Found>, NotCompared>, Error> {
-        let (before, after) = self.bytes_of_both(name, state, (&from, &version)).await?;
-        let needed = memory_to_compare(&self.engine.limits, from.version(), &version);
+        let versions = (from.version(), &version);
+        let both = self.content.bytes_of_both(name, state, versions).await?;
         let turn = self.engine.place_aside(caller)?.turn().await?;
         let (address, attribute) = (trail.address.clone(), trail.attribute.clone());
-        let compare = move |reservation| {
-            let before = before.as_deref().map_or(diff::NOTHING, AsRef::as_ref);
-            let wanted = (address.as_str(), attribute.as_deref());
-            let change = match change(before, (*after).as_ref(), wanted) {
+        let find = move |diff: Result<Diff<'_>, NotCompared>, reservation| {
+            let change = diff.map(|diff| diff.change_of(&address, attribute.as_deref()));
+            let change = match change {
                 Ok(Some(change)) => change,
                 Ok(None) => return Ok(Ok(None)),
-                Err(why) => return Ok(Err(why.into())),
+                Err(why) => return Ok(Err(why)),
             };
             let previous = change.previous_address.clone();
             let previous = previous.filter(|_| change.address == address);
@@ -258,14 +257,6 @@ impl History<'_> {
             let made = made.map_err(|error| Error::Internal(error.to_string()))?;
             Ok(Ok(Some((LeasedBytes::new(made, reservation), previous))))
         };
-        self.engine.aside(turn, needed, compare).await?
+        compare_aside(self.engine, turn, both, find).await?
     }
-}
-
-fn change(
-    before: &[u8],
-    after: &[u8],
-    (address, attribute): (&str, Option<&str>),
-) -> Result<Option<ResourceChange>, NotComparable> {
-    Ok(diff::compare(before, after)?.change_of(address, attribute))
 }

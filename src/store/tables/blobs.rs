@@ -11,7 +11,9 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use crate::model::digest::Digest;
-use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob, format_column};
+use crate::model::frame::{
+    BlobId, Bytes, ChainSize, FrameChain, Kept, MAX_STEPS, StoredBlob, format_column,
+};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
@@ -57,11 +59,16 @@ type MaybeSealed = (Option<u32>, Option<Vec<u8>>);
 impl View<'_> {
     /// The delta chain of some bytes, the full frame first; empty when they were removed.
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
+        self.chain_onto(bytes, &[]).map(|chain| chain.frames)
+    }
+
+    /// The same from the last bytes on that are known by one of these digests, if they are met.
+    pub fn chain_onto(&self, bytes: Bytes, known: &[Digest]) -> Result<FrameChain, StoreError> {
         self.check_bytes(bytes);
         let sql = format!(
             "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame), b.digest \
              FROM chain c JOIN blobs b ON b.id = c.id \
-             LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
+             LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step"
         );
         let mut statement = self.connection.prepared(&sql)?;
         let blob = |row: &Row<'_>| {
@@ -73,12 +80,26 @@ impl View<'_> {
             };
             Ok(((seal, rows::digest(row, 3)?), blob))
         };
-        let found = statement.query_map(parameters(bytes), blob)?;
-        let opened = found.map(|found| {
+        let mut chain = FrameChain::default();
+        for found in statement.query_map(parameters(bytes), blob)? {
             let (sealed, blob) = found?;
-            self.opened(sealed, blob)
-        });
-        opened.collect()
+            if known.contains(&sealed.1) {
+                chain.is_onto_known = true;
+                break;
+            }
+            chain.frames.push(self.opened(sealed, blob)?);
+        }
+        chain.frames.reverse();
+        Ok(chain)
+    }
+
+    /// By what the bytes of each blob of that chain are known, those asked for first.
+    pub fn chain_digests(&self, bytes: Bytes) -> Result<Vec<Digest>, StoreError> {
+        self.check_bytes(bytes);
+        let sql = format!(
+            "{CHAIN} SELECT b.digest FROM chain c JOIN blobs b ON b.id = c.id ORDER BY c.step"
+        );
+        self.all(&sql, parameters(bytes), |row| rows::digest(row, 0))
     }
 
     /// How large that chain is.

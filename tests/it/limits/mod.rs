@@ -4,6 +4,7 @@
 
 mod aside;
 mod budget;
+mod compared;
 mod connections;
 mod credentials;
 mod crowds;

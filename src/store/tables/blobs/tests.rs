@@ -222,3 +222,26 @@ fn whatever_column_is_not_as_it_was_the_same_bytes_mend_it() {
         });
     }
 }
+
+#[test]
+fn a_chain_begins_at_bytes_that_are_known() {
+    with_versions(4, |tx, state| {
+        assert!(make_delta(tx, state, (2, 1)) && make_delta(tx, state, (3, 2)));
+        let of = Bytes::Of(state, 3);
+        let way = [digest(3), digest(2), digest(1)];
+        assert_eq!(tx.chain_digests(of)?, way);
+        for (known, frames) in [(vec![], 3), (vec![digest(9)], 3), (vec![digest(1)], 2)] {
+            let chain = tx.chain_onto(of, &known)?;
+            assert_eq!(
+                (chain.frames.len(), chain.is_onto_known),
+                (frames, frames < 3),
+                "{known:?}"
+            );
+        }
+        let chain = tx.chain_onto(of, &[digest(1), digest(2)])?;
+        assert!(chain.is_onto_known, "the nearest of them");
+        assert_eq!(chain.frames.len(), 1);
+        assert_eq!(chain.frames[0].frame, tx.chain(of)?[2].frame);
+        Ok(())
+    });
+}
