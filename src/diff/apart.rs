@@ -5,13 +5,57 @@
 //! before anything is taken apart.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::not_comparable::NotComparable;
-use super::reading::{Raw, Text, read_members};
+use super::reading::{Raw, Take, Text, read_members};
 use super::state::{StateTree, read};
+
+/// How many resources of one state are listed at most, before memory is reserved for what they are:
+/// 16 bytes for each. A state of 256 MiB whose resources are as small as Terraform's has fewer.
+const MOST_RESOURCES: usize = 1 << 20;
+
+/// Resources as they are written, and never more than may be.
+#[derive(Default)]
+struct Listed<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Take<'de> for Listed<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        *self = map.next_value::<Option<Self>>()?.unwrap_or_default();
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Listed<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Few;
+
+        impl<'de> Visitor<'de> for Few {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MOST_RESOURCES} resources")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut found = Vec::new();
+                while let Some(raw) = list.next_element()? {
+                    if found.len() >= MOST_RESOURCES {
+                        return Err(de::Error::invalid_length(found.len(), &self));
+                    }
+                    found.push(raw);
+                }
+                Ok(found)
+            }
+        }
+
+        deserializer.deserialize_seq(Few).map(Self)
+    }
+}
 
 /// A state whose resources are still as they are written.
 #[derive(Default)]
@@ -19,7 +63,7 @@ struct Outline<'a> {
     version: Option<i64>,
     terraform_version: Text<'a>,
     outputs: Raw<'a>,
-    resources: Vec<&'a RawValue>,
+    resources: Listed<'a>,
     encrypted_data: Raw<'a>,
 }
 
@@ -70,7 +114,7 @@ impl Apart {
         if !one.is_plain() || !other.is_plain() {
             return Ok(Self(Parts::All((before.len() + after.len()) as u64)));
         }
-        leave_out_alike(&mut one.resources, &mut other.resources);
+        leave_out_alike(&mut one.resources.0, &mut other.resources.0);
         let (one, other) = (Places::of(one, before), Places::of(other, after));
         Ok(Self(Parts::Some(one, other)))
     }
@@ -112,7 +156,7 @@ impl Places {
         };
         Self {
             outputs: state.outputs.map(place),
-            resources: state.resources.iter().map(|raw| place(raw)).collect(),
+            resources: state.resources.0.iter().map(|raw| place(raw)).collect(),
             terraform_version: state.terraform_version.0.into_owned(),
         }
     }
