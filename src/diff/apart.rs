@@ -32,28 +32,29 @@ impl<'de: 'a, 'a> Take<'de> for Listed<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Listed<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Few;
-
-        impl<'de> Visitor<'de> for Few {
-            type Value = Vec<&'de RawValue>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MOST_RESOURCES} resources")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut found = Vec::new();
-                while let Some(raw) = list.next_element()? {
-                    if found.len() >= MOST_RESOURCES {
-                        return Err(de::Error::invalid_length(found.len(), &self));
-                    }
-                    found.push(raw);
-                }
-                Ok(found)
-            }
-        }
-
         deserializer.deserialize_seq(Few).map(Self)
+    }
+}
+
+/// Reads such a list.
+struct Few;
+
+impl<'de> Visitor<'de> for Few {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MOST_RESOURCES} resources")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(raw) = list.next_element()? {
+            if found.len() >= MOST_RESOURCES {
+                return Err(de::Error::invalid_length(found.len(), &self));
+            }
+            found.push(raw);
+        }
+        Ok(found)
     }
 }
 
@@ -197,4 +198,22 @@ fn leave_out_alike<'a>(one: &mut Vec<&'a RawValue>, other: &mut Vec<&'a RawValue
     other.retain(|raw| !take(raw.get()));
     // What is left of each text is in the first list alone.
     one.retain(|raw| take(raw.get()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_resources_are_listed_and_no_more() {
+        let listed = |count: usize| {
+            let resources = vec!["0"; count].join(",");
+            let state = format!("{{\"version\":4,\"resources\":[{resources}]}}");
+            read::<Outline<'_>>(state.as_bytes()).map(|outline| outline.resources.0.len())
+        };
+        assert_eq!(listed(MOST_RESOURCES), Ok(MOST_RESOURCES));
+        assert_eq!(listed(MOST_RESOURCES + 1), Err(NotComparable::Unexpected));
+        let none = read::<Outline<'_>>(br#"{"version":4,"resources":null}"#);
+        assert!(none.is_ok_and(|outline| outline.resources.0.is_empty()));
+    }
 }
