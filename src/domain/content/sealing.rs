@@ -2,32 +2,32 @@
 //! newest one. What a kill leaves, the next start goes on with.
 //!
 //! Nobody waits long for it: frames are read on a connection that reads, sealed on the background's
-//! thread, and only put in their places by the writer. A step has the writer for about a
-//! millisecond, lets writes go first, and rests until all steps together are no faster than a pace
-//! that leaves the disk to others. The next step's frames are sealed meanwhile.
+//! thread, and only put in their places by the writer. A step has the writer for about two
+//! milliseconds, lets writes go first, and rests until all steps together are no faster than a pace
+//! that leaves the disk to others.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::config::MIB;
 use crate::domain::content::Content;
 use crate::domain::content::compaction::run::pause_after;
-use crate::domain::engine::budget::{Reservation, WhenFull};
+use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::model::clock;
-use crate::store::{Reading, SealedFrames, Touches, Tx, View};
+use crate::store::{Reading, Touches, Tx, View};
 
 /// How long there is until the next try where the database is damaged.
 const AFTER_DAMAGE: Duration = Duration::from_hours(1);
 /// For about how long a step has the writer, beside the commit.
-const STEP_TIME: Duration = Duration::from_millis(1);
+const STEP_TIME: Duration = Duration::from_millis(2);
 /// How many bytes of frames a step has at least, if there are so many.
 const LEAST_BYTES: u64 = 64 * 1024;
 /// How many bytes it has at most.
-const MOST_BYTES: u64 = 192 * 1024;
+const MOST_BYTES: u64 = 512 * 1024;
 /// How many bytes the first step has.
 const FIRST_BYTES: u64 = 128 * 1024;
 /// How many bytes are sealed in a second beside others, at most.
@@ -89,19 +89,18 @@ impl Content {
             return Ok(());
         }
         let (mut most, mut is_first) = (FIRST_BYTES, true);
-        let mut rest_until = clock::monotonic();
-        while let Some(batch) = self.next_batch(most).await? {
-            if self.sealing.is_by_itself.load(Ordering::Acquire) {
-                let rest = rest_until.saturating_duration_since(clock::monotonic());
-                tokio::time::sleep(rest).await;
-            }
-            let Some(step) = self.put(batch).await? else {
+        loop {
+            let began = clock::monotonic();
+            let Some(step) = self.seal_some(most).await? else {
                 break;
             };
-            (most, rest_until) = (step.next_bytes(), step.rest_until());
+            most = step.next_bytes();
             if std::mem::take(&mut is_first) {
                 // The first step may have emptied the search index.
                 self.words.more.notify_one();
+            }
+            if self.sealing.is_by_itself.load(Ordering::Acquire) {
+                tokio::time::sleep(step.rest(began.elapsed())).await;
             }
         }
         self.engine.store.copy_data_keys().await?;
@@ -110,8 +109,8 @@ impl Content {
         Ok(())
     }
 
-    /// Reads the next frames, of so many bytes, and seals them; none if nothing is left.
-    async fn next_batch(&self, most: u64) -> Result<Option<Batch>, Error> {
+    /// Seals some frames of so many bytes; none if nothing is left.
+    async fn seal_some(&self, most: u64) -> Result<Option<Step>, Error> {
         let store = &self.engine.store;
         let Some(plan) = store
             .read_briefly(move |view| view.next_to_seal(most))
@@ -133,35 +132,24 @@ impl Content {
         let read = move |view: &View<'_>| view.frames_to_seal(plan);
         let frames = store.read_then(reading, read, |frames| frames).await?;
         let seal = move |reserved| (frames.seal(), reserved);
-        let (frames, reserved) = self.engine.in_background(reserved, seal).await?;
-        Ok(Some(Batch {
-            bytes,
-            frames: frames?,
-            reserved,
-        }))
-    }
-
-    /// Puts frames in their places; none if nothing is to be sealed any more.
-    async fn put(&self, batch: Batch) -> Result<Option<Step>, Error> {
+        let (sealed, reserved) = self.engine.in_background(reserved, seal).await?;
+        let sealed = sealed?;
         self.let_writes_go_first().await;
         let (room, began) = (self.engine.limits.min_free_space, clock::monotonic());
-        let frames = batch.frames;
         let put = move |tx: &Tx<'_>| {
             let began = clock::monotonic();
             tx.needs_room(room)?;
-            let bytes = tx.put_sealed(&frames, STEP_TIME)?;
+            let bytes = tx.put_sealed(&sealed, STEP_TIME)?;
             Ok((bytes, began.elapsed()))
         };
-        let in_batch = usize::try_from(batch.bytes).unwrap_or(usize::MAX);
-        let store = &self.engine.store;
+        let in_batch = usize::try_from(bytes).unwrap_or(usize::MAX);
         let put = store.write(Touches::NoState, in_batch, put).await;
-        drop(batch.reserved);
+        drop(reserved);
         let (bytes, worked) = put?;
         Ok(bytes.map(|bytes| Step {
             bytes,
             worked,
-            began,
-            ended: clock::monotonic(),
+            waited: began.elapsed(),
         }))
     }
 
@@ -174,22 +162,14 @@ impl Content {
     }
 }
 
-/// Frames that were sealed, and the memory for them.
-struct Batch {
-    bytes: u64,
-    frames: SealedFrames,
-    reserved: Reservation,
-}
-
 /// What a step took.
 struct Step {
     /// How many bytes of frames were put in their places.
     bytes: u64,
     /// How long the writer was at it.
     worked: Duration,
-    /// When it was handed to the writer, and when it was on disk.
-    began: Instant,
-    ended: Instant,
+    /// How long it took until that was on disk.
+    waited: Duration,
 }
 
 impl Step {
@@ -204,10 +184,9 @@ impl Step {
             .clamp(LEAST_BYTES, MOST_BYTES)
     }
 
-    /// When the next one may begin. Half of the time is for writers.
-    fn rest_until(&self) -> Instant {
+    /// How long to rest after it, if it took so long in all. Half of the time is for writers.
+    fn rest(&self, took: Duration) -> Duration {
         let paced = Duration::from_micros(self.bytes.saturating_mul(1_000_000) / PACE);
-        let half = self.ended + (self.ended - self.began);
-        half.max(self.began + paced)
+        paced.saturating_sub(took).max(self.waited)
     }
 }
