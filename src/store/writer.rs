@@ -1,15 +1,17 @@
 //! The one thread that writes.
 //!
 //! It takes all jobs that are queued, of each key in turn, runs them in one transaction, commits
-//! once, and only then answers them. A batch is the jobs that arrived during the last commit: a
-//! single write does not wait, and many share one fsync. A job that fails or panics leaves nothing
-//! behind, and its neighbours commit. If the commit fails, each of its jobs fails.
+//! once, and only then answers them. A batch is the jobs that arrived during the last commit, and
+//! those that arrive while these run: a single write does not wait, and many share one fsync. A job
+//! that fails or panics leaves nothing behind, and its neighbours commit. If the commit fails, each
+//! of its jobs fails.
 //!
 //! After a failed sync or write the content of the disk is unknown, and the next commit could
 //! falsely succeed. So nothing is written until the process starts again. If the disk is full, the
 //! WAL is moved into the database first, and the job tried once more.
 
 mod batch;
+mod gathered;
 mod job;
 mod lanes;
 mod queue;
@@ -17,7 +19,7 @@ mod queue;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{RecvError, RecvTimeoutError};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,22 +41,17 @@ use super::start::keeper::AnchorKeeper;
 use super::tx::Tx;
 use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
-use crate::model::clock;
 use crate::model::commit::Commit;
 use crate::sabotage::{self, Fault};
 use batch::Transactions;
+use gathered::Gathered;
 pub(super) use job::Erasure;
 pub(super) use job::{Afterwards, Work, work};
 use job::{Job, Message};
 use lanes::Exit;
 pub use queue::Queue;
 
-/// The most jobs in one transaction.
-const MAX_BATCH_JOBS: usize = 256;
-/// A transaction takes no further job once its jobs come to this many bytes.
-const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// How many jobs a sabotaged writer takes at once, and how long it then takes.
-const MAX_JOBS_OF_A_SLOW_BATCH: usize = 4;
+/// How long a sabotaged writer takes before each batch.
 const SLOW_BATCH: Duration = Duration::from_millis(500);
 
 /// After so long without a write, there is time for the WAL.
@@ -264,13 +261,13 @@ impl Loop {
         while let Some(message) = taken.take().or_else(|| self.next(queue).ok()) {
             match message {
                 Message::Job(first) => {
-                    let (batch, other) = drain(first, queue);
-                    self.write(batch);
+                    let metrics = Arc::clone(&self.metrics);
+                    taken = self.write(Gathered::from(first, queue, &metrics));
                     self.look_at_the_wal(Checkpoints::after_commit);
-                    taken = other;
                 }
                 Message::Alone(job) => {
-                    self.write(vec![job]);
+                    let metrics = Arc::clone(&self.metrics);
+                    self.write(Gathered::alone(job, &metrics));
                     self.look_at_the_wal(Checkpoints::after_commit);
                 }
                 Message::Erase(erasure, reply) => {
@@ -332,37 +329,34 @@ impl Loop {
         queue.recv()
     }
 
-    fn write(&mut self, batch: Vec<Box<dyn Job>>) {
+    /// Gives what was queued behind the jobs and is none.
+    fn write(&mut self, mut batch: Gathered<'_>) -> Option<Message> {
         if sabotage::is(Fault::SlowBatches) {
             std::thread::sleep(SLOW_BATCH);
         }
-        let started = clock::monotonic();
-        for job in &batch {
-            self.metrics
-                .queue_seconds
-                .observe(started.duration_since(job.since()).as_secs_f64());
-        }
-        let jobs = batch.len();
-        let without_room = self.write_and_answer(batch, |error| matches!(error, StoreError::Full));
+        let results = self.try_to_commit(&mut batch);
+        let (jobs, behind) = batch.into_parts();
+        let count = jobs.len();
+        let without_room = self.answer(jobs, results, |error| matches!(error, StoreError::Full));
         if !without_room.is_empty() {
             self.look_at_the_wal(Checkpoints::make_room);
-            self.write_and_answer(without_room, |_| false);
+            let metrics = Arc::clone(&self.metrics);
+            let mut again = Gathered::only(without_room, &metrics);
+            let results = self.try_to_commit(&mut again);
+            self.answer(again.into_parts().0, results, |_| false);
         }
         self.metrics
             .queue_jobs
-            .sub(i64::try_from(jobs).unwrap_or(i64::MAX));
+            .sub(i64::try_from(count).unwrap_or(i64::MAX));
+        behind
     }
 
-    /// Answers all jobs but those that are to be tried again, which come back.
-    fn write_and_answer(
-        &mut self,
-        mut batch: Vec<Box<dyn Job>>,
-        try_again: impl Fn(&StoreError) -> bool,
-    ) -> Vec<Box<dyn Job>> {
+    /// Commits a batch if the disk is sound: what each of its jobs came to.
+    fn try_to_commit(&mut self, batch: &mut Gathered<'_>) -> Vec<Result<(), StoreError>> {
         let changes = self.transactions.connection.total_changes();
         let results = match self.announce.fault() {
             Some(fault) => Err(fault),
-            None => self.commit(&mut batch),
+            None => self.commit(batch),
         };
         if let Err(error) = &results {
             self.announce.note(error);
@@ -370,11 +364,21 @@ impl Loop {
         if results.is_ok() {
             self.anchor.note(self.transactions.last());
         }
-        let results = results.unwrap_or_else(|error| vec![Err(error); batch.len()]);
+        let results = results.unwrap_or_else(|error| vec![Err(error); batch.jobs().len()]);
         let has_changed = self.transactions.connection.total_changes() != changes;
         self.note_room(&results, has_changed);
+        results
+    }
+
+    /// Answers all jobs but those that are to be tried again, which come back.
+    fn answer(
+        &self,
+        jobs: Vec<Box<dyn Job>>,
+        results: Vec<Result<(), StoreError>>,
+        try_again: impl Fn(&StoreError) -> bool,
+    ) -> Vec<Box<dyn Job>> {
         let mut again = Vec::new();
-        for (job, result) in batch.into_iter().zip(results) {
+        for (job, result) in jobs.into_iter().zip(results) {
             if result.as_ref().is_err_and(&try_again) {
                 again.push(job);
             } else {
@@ -397,10 +401,7 @@ impl Loop {
 
     /// Commits into the files that the next start finds, or says that they are gone. They are
     /// compared once more behind the commit, before anybody is answered.
-    fn commit(
-        &self,
-        batch: &mut [Box<dyn Job>],
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    fn commit(&self, batch: &mut Gathered<'_>) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         self.held.check()?;
         let results = self.transactions.commit(batch, self.checkpoints.room())?;
         self.changed_pages
@@ -443,28 +444,6 @@ impl Loop {
         }
         let _ = done.send(());
     }
-}
-
-/// What has queued behind a job, up to the bounds of one transaction or something that is no job.
-fn drain(first: Box<dyn Job>, queue: &Exit) -> (Vec<Box<dyn Job>>, Option<Message>) {
-    let mut bytes = first.bytes();
-    let mut batch = vec![first];
-    let most = if sabotage::is(Fault::SlowBatches) {
-        MAX_JOBS_OF_A_SLOW_BATCH
-    } else {
-        MAX_BATCH_JOBS
-    };
-    while batch.len() < most && bytes < MAX_BATCH_BYTES {
-        match queue.try_recv() {
-            Ok(Message::Job(job)) => {
-                bytes += job.bytes();
-                batch.push(job);
-            }
-            Ok(other) => return (batch, Some(other)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-        }
-    }
-    (batch, None)
 }
 
 #[cfg(test)]

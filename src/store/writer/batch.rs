@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::gathered::Gathered;
 use super::job::Job;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
@@ -34,11 +35,21 @@ pub(super) struct Transactions {
     metrics: Arc<Metrics>,
 }
 
-/// What all jobs of a transaction see alike.
+/// What jobs that run one after the other see alike. Those that join a transaction later see a
+/// later time: nobody acts before they asked.
 #[derive(Clone, Copy)]
 struct Circumstances<'r> {
     room: &'r Room,
     now: Timestamp,
+}
+
+impl<'r> Circumstances<'r> {
+    fn now(room: &'r Room) -> Self {
+        Self {
+            room,
+            now: clock::now(),
+        }
+    }
 }
 
 impl Transactions {
@@ -70,42 +81,41 @@ impl Transactions {
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
     pub(super) fn commit(
         &self,
-        batch: &mut [Box<dyn Job>],
+        batch: &mut Gathered<'_>,
         room: &Room,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
         self.begin()?;
-        let (now, before) = (clock::now(), connection.total_changes());
-        let outcome = self
-            .run_all(batch, Circumstances { room, now })
-            .and_then(|results| {
-                let commit = self.number(before, now)?;
-                let started = clock::monotonic();
-                // Counted even when it fails: what the disk holds then is not known.
-                let counted = (
-                    self.commits.all.begin(),
-                    self.pending
-                        .changes_credentials
-                        .take()
-                        .then(|| self.commits.of_credentials.begin()),
-                );
-                let outcome = if sabotage::is(Fault::AnswerBeforeCommit) && is_of_states(batch) {
-                    Ok(())
-                } else {
-                    run(connection, "COMMIT")
-                };
-                drop(counted);
-                outcome?;
-                self.last.set(commit);
-                self.note_touched(batch, &results);
-                self.metrics
-                    .commit_seconds
-                    .observe(started.elapsed().as_secs_f64());
-                self.metrics
-                    .commit_jobs
-                    .observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
-                Ok(results)
-            });
+        let before = connection.total_changes();
+        let outcome = self.run_all(batch, room).and_then(|results| {
+            let batch = batch.jobs();
+            let commit = self.number(before, clock::now())?;
+            let started = clock::monotonic();
+            // Counted even when it fails: what the disk holds then is not known.
+            let counted = (
+                self.commits.all.begin(),
+                self.pending
+                    .changes_credentials
+                    .take()
+                    .then(|| self.commits.of_credentials.begin()),
+            );
+            let outcome = if sabotage::is(Fault::AnswerBeforeCommit) && is_of_states(batch) {
+                Ok(())
+            } else {
+                run(connection, "COMMIT")
+            };
+            drop(counted);
+            outcome?;
+            self.last.set(commit);
+            self.note_touched(batch, &results);
+            self.metrics
+                .commit_seconds
+                .observe(started.elapsed().as_secs_f64());
+            self.metrics
+                .commit_jobs
+                .observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
+            Ok(results)
+        });
         if outcome.is_err() && !connection.is_autocommit() {
             // Nothing of the batch may stay, and the next one has to find a connection without a
             // transaction.
@@ -161,19 +171,20 @@ impl Transactions {
         done.for_each(|(job, _)| self.commits.touched.note(job.touches()));
     }
 
-    /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page
+    /// Runs all jobs, and those that queue meanwhile. Nearly always all of them succeed, and a savepoint costs a copy of each page
     /// that is changed under it: so they first run without any. When one fails, all is undone, and
     /// they run once more, each under its own. A job that meets damage fails alone. The outer error
     /// means that the transaction is lost.
     fn run_all(
         &self,
-        batch: &mut [Box<dyn Job>],
-        at: Circumstances<'_>,
+        batch: &mut Gathered<'_>,
+        room: &Room,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        match batch
-            .iter_mut()
-            .try_for_each(|job| self.attempt(job.as_mut(), at))
-        {
+        let attempted = self
+            .attempt_all(batch.jobs(), room)
+            .and_then(|()| self.attempt_all(batch.join(), room));
+        let batch = batch.jobs();
+        match attempted {
             Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
             Err(error) if error.is_lasting() || self.connection.is_autocommit() => {
                 return Err(error);
@@ -184,7 +195,7 @@ impl Transactions {
         loop {
             run(&self.connection, "ROLLBACK")?;
             self.begin()?;
-            let results = self.run_each(batch, &met_damage, at)?;
+            let results = self.run_each(batch, &met_damage, Circumstances::now(room))?;
             let damaged = |result: &Result<(), StoreError>| {
                 result
                     .as_ref()
@@ -200,6 +211,13 @@ impl Transactions {
             // once more, without those jobs.
             met_damage = met;
         }
+    }
+
+    /// Runs jobs until one fails.
+    fn attempt_all(&self, jobs: &mut [Box<dyn Job>], room: &Room) -> Result<(), StoreError> {
+        let at = Circumstances::now(room);
+        jobs.iter_mut()
+            .try_for_each(|job| self.attempt(job.as_mut(), at))
     }
 
     fn run_each(
@@ -224,7 +242,8 @@ impl Transactions {
         let tx = Tx::new(data, &touches, at.room, &self.pending, at.now);
         let result =
             catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked));
-        statements::tell_steps("write");
+        let is_of_a_client = job.lane().is_some();
+        statements::tell_steps(if is_of_a_client { "write" } else { "own write" });
         result
     }
 

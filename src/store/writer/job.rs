@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::lanes::Lane;
 use crate::model::clock;
 use crate::store::error::StoreError;
 use crate::store::made::{self, Made};
@@ -15,6 +16,8 @@ use crate::store::tx::Tx;
 
 /// One thing to write.
 pub(super) trait Job: Send {
+    /// Whose it is.
+    fn lane(&self) -> Lane;
     /// When it was queued.
     fn since(&self) -> Instant;
     /// About how many bytes it adds.
@@ -46,6 +49,7 @@ pub(in crate::store) fn work<T: Send + 'static>(
 
 /// A job that does `work` and answers with `reply`.
 pub(super) struct WorkJob {
+    lane: Lane,
     since: Instant,
     bytes: usize,
     touches: Touches,
@@ -59,12 +63,14 @@ pub(super) struct WorkJob {
 impl WorkJob {
     /// Begins to wait now.
     pub(super) fn new(
+        lane: Lane,
         (touches, bytes): (Touches, usize),
         damage: Arc<SeenDamage>,
         work: Work,
         reply: Reply,
     ) -> Self {
         Self {
+            lane,
             since: clock::monotonic(),
             bytes,
             touches,
@@ -77,6 +83,10 @@ impl WorkJob {
 }
 
 impl Job for WorkJob {
+    fn lane(&self) -> Lane {
+        self.lane
+    }
+
     fn since(&self) -> Instant {
         self.since
     }

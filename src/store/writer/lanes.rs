@@ -62,8 +62,8 @@ enum Section {
 struct Waiting(VecDeque<Section>);
 
 impl Waiting {
-    fn push(&mut self, lane: Lane, job: Box<dyn Job>) {
-        let lane = lane.filter(|_| !sabotage::is(Fault::FifoQueue));
+    fn push(&mut self, job: Box<dyn Job>) {
+        let lane = job.lane().filter(|_| !sabotage::is(Fault::FifoQueue));
         if let Some(Section::Jobs(lanes)) = self.0.back_mut() {
             lanes.push(lane, job);
             return;
@@ -119,16 +119,12 @@ pub(super) fn queue(most: usize) -> (Entrance, Exit) {
 
 impl Entrance {
     /// Queues a job, or gives it back with the reason.
-    pub(super) fn try_send(
-        &self,
-        lane: Lane,
-        job: Box<dyn Job>,
-    ) -> Result<(), (StoreError, Box<dyn Job>)> {
+    pub(super) fn try_send(&self, job: Box<dyn Job>) -> Result<(), (StoreError, Box<dyn Job>)> {
         // Whoever has the token waits for the message that belongs to it.
         let mut waiting = self.waiting.lock();
         match self.tokens.try_send(()) {
             Ok(()) => {
-                waiting.push(lane, job);
+                waiting.push(job);
                 Ok(())
             }
             Err(TrySendError::Full(())) => Err((StoreError::Busy, job)),

@@ -85,8 +85,8 @@ impl Queue {
     fn push(&self, size: (Touches, usize), work: Work, reply: Reply) {
         self.metrics.queue_jobs.inc();
         let damage = Arc::clone(&self.damage);
-        let job = Box::new(WorkJob::new(size, damage, work, reply));
-        if let Err((error, job)) = self.entrance.try_send(self.lane, job) {
+        let job = Box::new(WorkJob::new(self.lane, size, damage, work, reply));
+        if let Err((error, job)) = self.entrance.try_send(job) {
             self.metrics.queue_jobs.dec();
             job.answer(Err(error));
         }
@@ -96,6 +96,12 @@ impl Queue {
     pub(super) fn own_job(&self, work: Work, reply: Reply) -> Box<dyn Job> {
         self.metrics.queue_jobs.inc();
         let damage = Arc::clone(&self.damage);
-        Box::new(WorkJob::new((Touches::NoState, 0), damage, work, reply))
+        Box::new(WorkJob::new(
+            None,
+            (Touches::NoState, 0),
+            damage,
+            work,
+            reply,
+        ))
     }
 }

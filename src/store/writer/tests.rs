@@ -2,7 +2,7 @@
 //! neighbours.
 
 use super::*;
-use crate::model::clock::Timestamp;
+use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::frame::StoredBlob;
 use crate::model::key::KeyId;
@@ -31,20 +31,23 @@ async fn is_there(store: &Store, block: &str) -> bool {
     )
 }
 
-fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(std::sync::Arc<Store>) -> F) {
+fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(Arc<Store>) -> F) {
+    on_a_measured_store(|store, _| test(store));
+}
+
+fn on_a_measured_store<F: Future<Output = ()>>(test: impl FnOnce(Arc<Store>, Arc<Metrics>) -> F) {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let store = std::sync::Arc::new(
-        Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap(),
-    );
-    runtime.block_on(test(store));
+    let metrics = Arc::default();
+    let store = Arc::new(Store::open(dir.path(), MAX_QUEUED, &metrics).unwrap());
+    runtime.block_on(test(store, metrics));
 }
 
-/// Keeps the writer busy with a batch of its own until the answer is dropped, so that what is
-/// queued meanwhile is the next batch.
+/// Keeps the writer busy until the answer is dropped, so that what is queued meanwhile is in one
+/// batch.
 fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (begun, has_begun) = std::sync::mpsc::channel::<()>();
@@ -91,6 +94,33 @@ fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
             .write(Touches::Everything, 0, |tx| make(tx, "later"))
             .await
             .unwrap();
+    });
+}
+
+#[test]
+fn what_is_queued_while_a_job_runs_shares_its_commit_and_has_a_later_time() {
+    on_a_measured_store(async |store, metrics| {
+        let commits = &metrics.commit_jobs;
+        let (count, jobs) = (commits.get_sample_count(), commits.get_sample_sum());
+        let release = occupy(&store);
+        let (asked, at) = (clock::now(), Arc::new(Mutex::new(None)));
+        let noted = Arc::clone(&at);
+        let write = store.write(Touches::NoState, 0, move |tx| {
+            *noted.lock() = Some(tx.now());
+            Ok(())
+        });
+        let free = async {
+            // The clock has to go on, or there is no later time.
+            while clock::now() <= asked {
+                tokio::task::yield_now().await;
+            }
+            drop(release);
+        };
+        let (written, ()) = tokio::join!(write, free);
+        assert!(written.is_ok());
+        assert_eq!(commits.get_sample_count() - count, 1);
+        assert!((commits.get_sample_sum() - jobs - 2.0).abs() < f64::EPSILON);
+        assert!(at.lock().is_some_and(|at| at > asked), "{:?}", at.lock());
     });
 }
 
