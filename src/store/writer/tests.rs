@@ -362,7 +362,7 @@ fn a_job_that_touches_an_address_that_it_did_not_declare_fails_where_that_is_che
 }
 
 #[test]
-fn all_jobs_of_a_transaction_see_the_same_time() {
+fn jobs_that_run_one_after_the_other_see_the_same_time() {
     on_a_store(async |store| {
         let release = occupy(&store);
         let slow = store.write(Touches::NoState, 0, |tx| {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Scope;
 use std::time::Duration;
@@ -105,12 +106,21 @@ impl Attack {
     ) {
         for index in 0..self.threads {
             scope.spawn(move || {
-                // Attackers have a machine of their own: here they take what others leave of it.
-                rustix::process::setpriority_process(None, 19).expect("a lower priority");
+                take_what_others_leave();
                 (self.go_on)(target, index, stop);
             });
         }
     }
+}
+
+/// Attackers have a machine of their own. So on this one they run only when nobody else wants to:
+/// with the lowest usual priority, fifty of their threads would take half a processor.
+fn take_what_others_leave() {
+    let thread = std::fs::read_link("/proc/thread-self").expect("a thread");
+    let id = thread.file_name().expect("its id");
+    let mut chrt = Command::new("chrt");
+    let told = chrt.args(["--idle", "--pid", "0"]).arg(id).status();
+    assert!(told.is_ok_and(|status| status.success()), "chrt of util-linux");
 }
 
 const fn attack(name: &'static str, threads: u8, go_on: fn(&Target, u8, &AtomicBool)) -> Attack {

@@ -85,13 +85,16 @@ impl Round {
         let calls: usize = self.seen.iter().map(|seen| seen.times.len()).sum();
         let again: u64 = self.seen.iter().map(|seen| seen.again).sum();
         let (p99, figures) = (self.p99(), &self.figures);
+        let answers = f64::from(u32::try_from(figures.answered).unwrap_or(u32::MAX));
         eprintln!(
             "hostile: {name}: {calls} calls, {again} sent again, p99 {p99:.1} ms ({:.2} of \
-             quiet), operator at most {:.0} ms, memory at most {} MiB, {} before",
+             quiet), operator at most {:.0} ms, memory at most {} MiB, {} before, {:.0} answers \
+             a second to all",
             p99 / quiet.max(0.001),
             figures.operator.as_secs_f64() * 1e3,
             figures.memory / MIB,
             figures.memory_before / MIB,
+            answers / figures.time.as_secs_f64().max(0.001),
         );
     }
 }

@@ -19,8 +19,9 @@ pub(super) struct Figures {
     pub(super) locks: i64,
     /// The events that are left of a workspace in which nobody acts.
     pub(super) quiet_events: i64,
-    /// How long was watched.
+    /// How long was watched, and how many requests were answered meanwhile.
     pub(super) time: Duration,
+    pub(super) answered: u64,
     /// The longest that the operator waited.
     pub(super) operator: Duration,
     pub(super) operator_failure: Option<String>,
@@ -30,6 +31,7 @@ pub(super) struct Figures {
 pub(super) fn before(server: &Server) -> Figures {
     Figures {
         memory_before: memory(server.pid()),
+        answered: answered(server),
         ..Figures::default()
     }
 }
@@ -47,6 +49,7 @@ pub(super) fn watch(server: &Server, mut figures: Figures, time: Duration) -> Fi
         }
     }
     figures.time = begun.elapsed();
+    figures.answered = answered(server).saturating_sub(figures.answered);
     let locks = "SELECT count(*) FROM locks WHERE workspace = 'greedy'";
     figures.locks = inside::number(server.data(), locks);
     figures.quiet_events = quiet_events(server);
@@ -64,6 +67,18 @@ fn memory(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.expect("a size") * 1024
+}
+
+/// How many requests the server has answered so far.
+fn answered(server: &Server) -> u64 {
+    let mut wire = Wire::to_socket_of(server);
+    wire.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let text = wire.answer().expect("metrics").text();
+    let counts = text
+        .lines()
+        .filter(|line| line.starts_with("statekeep_http_request_duration_seconds_count"));
+    let counts = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    counts.sum()
 }
 
 /// Asks for a list of keys, as an operator does before revoking one.
