@@ -48,7 +48,8 @@ use crate::domain::quotas::Quotas;
 use crate::domain::retention::Retention;
 use crate::domain::sealing::Sealing;
 use crate::domain::states::{States, locks::Locks};
-use crate::domain::status::{Process, Status};
+use crate::domain::status::Status;
+use crate::domain::status::process::Process;
 use crate::domain::upkeep::Upkeep;
 use crate::store::OpenError;
 

@@ -13,6 +13,7 @@ mod dry_runs;
 mod export;
 mod find;
 mod import;
+mod in_the_way;
 mod inventory;
 mod keys;
 mod logins;

@@ -6,6 +6,7 @@
 //! value is dropped. `STATEKEEP_BIN` points the tests at another binary.
 
 mod client;
+mod files;
 mod process;
 mod server;
 mod waiting;
@@ -13,6 +14,7 @@ mod waiting;
 pub use crate::answer::Answer;
 pub use crate::samples::*;
 pub use client::{Client, http_client, state_path};
+pub use files::pipe_at;
 pub use process::{binary, children, kill, statekeep, with_usual_signals};
 pub use server::{Server, Setup};
 pub use waiting::{PATIENCE, eventually, eventually_within};

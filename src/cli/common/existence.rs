@@ -68,7 +68,7 @@ async fn has_rows(client: &Client, path: &str) -> Result<bool, CliError> {
     }
 }
 
-/// Refuses a workspace in which nothing is known: no state, no key for it, no policy.
+/// Refuses a workspace in which nothing is known: no state, no key for it, no policy, no quota.
 pub(in crate::cli) async fn workspace_exists(
     client: &Client,
     workspace: &Workspace,
@@ -87,7 +87,8 @@ pub(in crate::cli) async fn workspace_exists(
     })
 }
 
-/// The workspaces of all rows that this caller may list, one name for each row.
+/// The workspaces of all rows that this caller may list, one name for each row, and the one that
+/// the caller's own key is for.
 async fn workspaces(wire: &Wire) -> Vec<String> {
     let lists = [
         (
@@ -96,8 +97,13 @@ async fn workspaces(wire: &Wire) -> Vec<String> {
         ),
         ("/api/keys?fields=workspace", "keys"),
         ("/api/retention", "workspaces"),
+        ("/api/quotas", "quotas"),
     ];
     let mut known = Vec::new();
+    if let Ok(reply) = wire.ask("GET", "/api/whoami", None).await {
+        let own = reply.json().unwrap_or_default();
+        known.extend(own["workspace"].as_str().map(str::to_owned));
+    }
     for (path, name) in lists {
         let list = wire.list(path, name, "after", Some(MAX_COMPARED)).await;
         let list = list.unwrap_or_default();

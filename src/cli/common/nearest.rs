@@ -89,10 +89,7 @@ pub(in crate::cli) async fn lock(wire: &Wire, state: &StateName) -> Option<Value
 }
 
 async fn holder(wire: &Wire, state: &StateName) -> Option<String> {
-    let held = lock(wire, state).await?;
-    let unlock = locks::unlock(state, &text(&held["lock"]["ID"]));
-    let held = locks::held(state, &held);
-    Some(format!("{held} (locked){unlock}"))
+    locks::in_the_way(state, &lock(wire, state).await?)
 }
 
 /// The numbers that there are, if one is asked for that is not.

@@ -95,8 +95,8 @@ async fn list(client: &Client, args: &FindArgs, format: Format) -> Result<(), Cl
     }
     if behind > 0 {
         output::message(&format!(
-            "{behind} states are not indexed yet, and nothing of them is found; a server that runs \
-                indexes them"
+            "{} without an index yet, in which nothing is found; a server that runs makes it",
+            output::counted(behind, "state")
         ));
     }
     Ok(())

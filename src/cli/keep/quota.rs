@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::client::pages::{ListPages, QUOTAS};
 use crate::cli::common::done;
+use crate::cli::common::existence;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::listing::PrintedList;
 use crate::cli::output::{self, CliError, size, text, time};
@@ -91,6 +92,9 @@ async fn act(client: &Client, command: QuotaCommand, format: Format) -> Result<(
         QuotaCommand::List => list(client, format).await,
         QuotaCommand::Show { workspace } => {
             let answer = client.get(&path(&workspace)).await?;
+            if answer["set_at"].is_null() {
+                existence::workspace_exists(client, &workspace).await?;
+            }
             show(&answer, format)
         }
         QuotaCommand::Set { workspace, bounds } => {
@@ -111,8 +115,12 @@ fn path(workspace: &Workspace) -> String {
 
 async fn clear(client: &Client, workspace: &Workspace, format: Format) -> Result<(), CliError> {
     let answer = client.call("DELETE", &path(workspace), None).await?;
+    let had_one = answer["removed"] == true;
+    if !had_one {
+        existence::workspace_exists(client, workspace).await?;
+    }
     done::tell(&answer, format, || {
-        if answer["removed"] == true {
+        if had_one {
             format!("the quota of {workspace} is gone")
         } else {
             format!("{workspace} had no quota")

@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::reading::read_at_most;
 
 /// What Terragrunt reads in a unit, and by convention above its units.
 const SOURCES: [&str; 2] = ["terragrunt.hcl", "root.hcl"];
+/// The most bytes of a source that are looked at.
+const MAX_SOURCE: u64 = 4 * 1024 * 1024;
 /// What is in every address of a state.
 pub(super) const STATES: &str = "/api/terraform/state/workspace/";
 
@@ -52,6 +55,6 @@ pub(super) fn is_configured(root: &Path) -> bool {
         .ancestors()
         .flat_map(|dir| SOURCES.map(|name| dir.join(name)));
     files
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-        .any(|text| text.contains(STATES))
+        .filter_map(|path| read_at_most(&path, MAX_SOURCE).ok().flatten())
+        .any(|text| String::from_utf8_lossy(&text).contains(STATES))
 }

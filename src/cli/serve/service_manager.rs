@@ -14,7 +14,7 @@ use sd_notify::NotifyState;
 use crate::cli::output::CliError;
 use crate::config;
 use crate::domain::Domain;
-use crate::domain::status::Health;
+use crate::domain::status::health::Health;
 
 /// How often the status line is written anew.
 const TELL_EVERY: Duration = Duration::from_mins(1);

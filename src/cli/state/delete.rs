@@ -39,8 +39,8 @@ pub(in crate::cli) async fn run(
     })
 }
 
-/// Shows what is deleted, and asks: whether it is to be done. Fails if the state is locked, or not
-/// there.
+/// Shows what is deleted, and asks: whether it is to be done. Fails if the state is locked, frozen
+/// or not there.
 async fn ask(client: &Client, args: &DeleteArgs, format: Format) -> Result<bool, CliError> {
     let DeleteArgs { state, destroying } = args;
     let row = existence::row(client, state).await?.unwrap_or_default();
@@ -50,14 +50,11 @@ async fn ask(client: &Client, args: &DeleteArgs, format: Format) -> Result<bool,
         client.ask("GET", &state.path(), None).await?;
         return Ok(!destroying.is_dry_run());
     }
-    let lock = &row["lock"];
-    if !lock.is_null() {
-        let held = locks::held(state, lock);
-        let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
-        return Err(CliError::Known {
-            message: format!("{held} (locked){unlock}"),
-            reason: KnownReason::refused("locked"),
-        });
+    let lock = &row["lock"]["lock"];
+    let evidence = if lock.is_null() { &row } else { &row["lock"] };
+    if let Some(message) = locks::in_the_way(state, evidence) {
+        let reason = KnownReason::refused("locked");
+        return Err(CliError::Known { message, reason });
     }
     let question = format!("Delete {state}?");
     if is_deleted {

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
+use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
-use crate::cli::output::{self, CliError, harmless, text, time};
+use crate::cli::common::locks;
+use crate::cli::output::{self, CliError};
 use crate::model::clock;
 use crate::model::name::StateName;
 use crate::model::span::Span;
@@ -49,7 +51,7 @@ pub(in crate::cli) async fn freeze(
     let until = lasts.map(|Span(lasts): Span| clock::now() + Duration::from_secs(lasts.as_secs()));
     let body = json!({ "reason": reason, "until": until });
     let answer = client.call("POST", &path(&state), Some(body)).await?;
-    done::tell(&answer, format, || frozen(&state, &answer))
+    done::tell(&answer, format, || locks::frozen(&state, &answer))
 }
 
 /// Lifts a freeze.
@@ -66,22 +68,15 @@ pub(in crate::cli) async fn unfreeze(
         ));
         return Ok(());
     }
+    let was_frozen = answer["removed"] == true;
+    if !was_frozen {
+        existence::state_exists(client, state).await?;
+    }
     done::tell(&answer, format, || {
-        if answer["removed"] == true {
+        if was_frozen {
             format!("{state} is not frozen any more")
         } else {
             format!("{state} was not frozen")
         }
     })
-}
-
-/// What a freeze is, in a sentence.
-pub(super) fn frozen(state: &StateName, freeze: &Value) -> String {
-    let until = if freeze["until"].is_null() {
-        "until it is lifted".to_owned()
-    } else {
-        format!("until {}", time(&freeze["until"]))
-    };
-    let (who, why) = (text(&freeze["frozen_by"]["name"]), text(&freeze["reason"]));
-    harmless(&format!("{state} is frozen {until} by {who}: {why}"))
 }

@@ -1,5 +1,6 @@
 //! `statekeep state blame`: the versions that changed a resource instance, or one attribute of it,
-//! newest first: since when, by whom, under which lock, from what to what.
+//! newest first: since when, by whom, under which lock, from what to what. A name that no version
+//! has is a failure, and no empty answer.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,8 @@ use crate::cli::client::escaped::escaped;
 use crate::cli::client::wire::ApiReply;
 use crate::cli::common::flags::Format;
 use crate::cli::common::nearest;
-use crate::cli::output::{self, CliError, Tone, text, time};
-use crate::cli::state::answer::{Why, parsed};
+use crate::cli::output::{self, CliError, KnownReason, Tone, harmless, text, time};
+use crate::cli::state::answer::{Why, current_version, parsed};
 use crate::cli::state::changes::ChangedResource;
 use crate::model::name::StateName;
 
@@ -101,7 +102,56 @@ pub(in crate::cli) async fn run(
             break;
         }
     }
-    told.end(args, next.as_ref())
+    let found_nothing = told.changes == 0 && next.is_none();
+    let has_gaps = !told.gaps.is_empty();
+    told.end(next.as_ref())?;
+    if found_nothing {
+        return nothing_found(client, args, has_gaps).await;
+    }
+    Ok(())
+}
+
+/// No version changed it: there is none of that name, unless the versions that were not compared
+/// leave it open.
+async fn nothing_found(
+    client: &Client,
+    args: &ResourceHistoryArgs,
+    has_gaps: bool,
+) -> Result<(), CliError> {
+    let (address, state) = (&args.address, &args.state);
+    let what = match &args.attribute {
+        Some(attribute) => format!("{} of {}", harmless(attribute), harmless(address)),
+        None => harmless(address),
+    };
+    if has_gaps && !is_known_to_be_missing(client, args).await {
+        output::note(&format!(
+            "no version of {state} changed {what}, as far as they can be compared"
+        ));
+        return Ok(());
+    }
+    let far = if has_gaps {
+        ", as far as they can be compared"
+    } else {
+        ""
+    };
+    Err(CliError::Known {
+        message: format!(
+            "no version of {state} has {what}{far} (no_resource); \
+                `statekeep state resources {state}` lists the addresses"
+        ),
+        reason: KnownReason::missing("no_resource"),
+    })
+}
+
+/// Whether the current version can be read into and does not have it.
+async fn is_known_to_be_missing(client: &Client, args: &ResourceHistoryArgs) -> bool {
+    let Ok(version) = current_version(client, &args.state).await else {
+        return false;
+    };
+    let below = format!("versions/{version}/resources/{}", escaped(&args.address));
+    let path = format!("{}/{below}", args.state.path());
+    let asked = client.wire().ask("GET", &path, None).await;
+    asked.is_err_and(|refusal| refusal.has_code("no_resource"))
 }
 
 /// How the changes begin in JSON.
@@ -137,7 +187,7 @@ impl Told {
         Ok(())
     }
 
-    fn end(self, args: &ResourceHistoryArgs, next: Option<&Next>) -> Result<(), CliError> {
+    fn end(self, next: Option<&Next>) -> Result<(), CliError> {
         if self.format == Format::Json {
             let before = if self.changes == 0 { BEGIN } else { "" };
             let gaps: Vec<&str> = self.gaps.iter().map(|gap| gap.get()).collect();
@@ -150,13 +200,6 @@ impl Told {
             output::message(&format!(
                 "version {} is not compared: {}",
                 gap.version, gap.not_compared.detail
-            ));
-        }
-        if self.changes == 0 && next.is_none() {
-            let (address, state) = (&args.address, &args.state);
-            output::note(&format!(
-                "no version of {state} changed {address}, as far as they can be compared; \
-                    `statekeep state resources {state}` lists the addresses"
             ));
         }
         Ok(())

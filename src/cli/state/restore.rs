@@ -1,6 +1,7 @@
 //! `statekeep state restore`: a state that was deleted, moved or transferred is back as it was.
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
@@ -23,11 +24,12 @@ pub(in crate::cli) async fn run(
 ) -> Result<(), CliError> {
     let state = &args.state;
     let path = format!("{}/restore", state.path());
-    let was_live = is_live(client, state).await;
+    let live_before = live_version(client, state).await?;
     let version = client.call("POST", &path, None).await?;
     done::tell(&version, format, || {
         let (number, serial) = (&version["number"], &version["serial"]);
-        let (is, and) = if was_live {
+        // What is brought back gets a number of its own; a live state keeps the one it has.
+        let (is, and) = if live_before.as_ref() == Some(number) {
             ("was neither deleted nor moved", "; nothing was done")
         } else {
             ("is back", "")
@@ -36,12 +38,15 @@ pub(in crate::cli) async fn run(
     })
 }
 
-/// Whether it is there. A key that may only write cannot ask.
-async fn is_live(client: &Client, state: &StateName) -> bool {
+/// The number of its current version, if it is live.
+async fn live_version(client: &Client, state: &StateName) -> Result<Option<Value>, CliError> {
     let (workspace, block) = (&state.workspace, &state.block);
     let path =
         format!("/api/terraform/state?workspace={workspace}&buildingBlock={block}&fields=current");
-    let found = client.get(&path).await.unwrap_or_default();
-    let mut states = rows(&found, "states").iter();
-    states.any(|state| !state["current"].is_null())
+    let found = client.get(&path).await?;
+    let current = rows(&found, "states").iter().map(|row| &row["current"]);
+    let number = current
+        .map(|current| &current["number"])
+        .find(|number| !number.is_null());
+    Ok(number.cloned())
 }

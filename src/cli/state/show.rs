@@ -14,7 +14,6 @@ use crate::cli::output::harmless;
 use crate::cli::output::moment;
 use crate::cli::output::size;
 use crate::cli::output::text;
-use crate::cli::state::freeze;
 use crate::cli::state::resource;
 use crate::model::name::StateName;
 
@@ -62,7 +61,7 @@ pub(in crate::cli) async fn run(
     pairs.push(gone(&found));
     pairs.extend(lock(&found["lock"]));
     if !found["frozen"].is_null() {
-        pairs.push(("frozen", freeze::frozen(state, &found["frozen"])));
+        pairs.push(("frozen", locks::frozen(state, &found["frozen"])));
     }
     output::pairs(&pairs)
 }

@@ -41,54 +41,88 @@ pub(in crate::cli) async fn run(
 ) -> Result<(), CliError> {
     let UnlockArgs { state, id, asking } = args;
     let id = match id {
-        None if !asking.answers_yes() => shown(client, &state, &asking).await?,
+        None if !asking.answers_yes() => match shown(client, &state, &asking).await? {
+            Shown::Lock(id) => Some(id),
+            Shown::Damaged => None,
+            // A lock that is taken from now on was not shown.
+            Shown::None => return not_locked(client, &state, &json!({}), format).await,
+        },
         id => id,
     };
     let body = id.map(|id| json!({ "ID": id }));
     let released = client.call("UNLOCK", &state.path(), body).await?;
-    let is_known = !released["ID"].is_null() || !released["damaged"].is_null();
-    if !is_known {
-        existence::state_exists(client, &state).await?;
-    }
-    if format == Format::Text && is_known && released["ID"].is_null() {
+    let Some(id) = released["ID"].as_str() else {
+        if released["damaged"].is_null() {
+            return not_locked(client, &state, &released, format).await;
+        }
+        if format == Format::Json {
+            return output::json(&released);
+        }
         output::message(&format!(
             "removed the lock on {state}, whose row was damaged: nobody knows who held it"
         ));
         return Ok(());
-    }
-    done::tell(&released, format, || match released["ID"].as_str() {
-        Some(id) => {
-            let (id, who) = (harmless(id), text(&released["Who"]));
-            format!("broke the lock {id} on {state}, held by {who}")
-        }
-        None => format!("{state} was not locked"),
+    };
+    done::tell(&released, format, || {
+        let (id, who) = (harmless(id), text(&released["Who"]));
+        format!("broke the lock {id} on {state}, held by {who}")
     })
 }
 
-/// Shows the lock to a person, and asks whether to break it. Returns its ID; none if there is no
-/// lock, which the server's answer will say.
-async fn shown(
+/// Says that there is no lock; of a state that is frozen, what lifts that.
+async fn not_locked(
     client: &Client,
     state: &StateName,
-    asking: &Asking,
-) -> Result<Option<String>, CliError> {
+    answer: &Value,
+    format: Format,
+) -> Result<(), CliError> {
+    existence::state_exists(client, state).await?;
+    let evidence = nearest::lock(&client.wire(), state)
+        .await
+        .unwrap_or_default();
+    let freeze = &evidence["frozen"];
+    done::tell(answer, format, || {
+        if freeze.is_null() {
+            return format!("{state} was not locked");
+        }
+        let (frozen, unfreeze) = (locks::frozen(state, freeze), locks::unfreeze(state));
+        format!("{state} was not locked; {frozen}{unfreeze}")
+    })
+}
+
+/// What a person was shown.
+enum Shown {
+    /// The lock with this ID.
+    Lock(String),
+    /// That the row of the lock is damaged, and that nobody knows its ID.
+    Damaged,
+    /// Nothing, as there is no lock.
+    None,
+}
+
+/// Shows the lock to a person, and asks whether to break it.
+async fn shown(client: &Client, state: &StateName, asking: &Asking) -> Result<Shown, CliError> {
     let (wire, path) = (client.wire(), format!("{}/lock", state.path()));
     let held = match wire.ask("GET", &path, None).await {
         Ok(reply) => reply.json()?,
-        Err(refusal) if refusal.has_code("no_lock") => return Ok(None),
+        Err(refusal) if refusal.has_code("no_lock") => return Ok(Shown::None),
         Err(refusal) if refusal.has_code("damaged") => {
             let told = vec![
                 refusal.into_failure().into_message(),
                 UNKNOWN_HOLDER.to_owned(),
             ];
             asking.about(&told, &format!("Remove the lock on {state} all the same?"))?;
-            return Ok(None);
+            return Ok(Shown::Damaged);
         }
         Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
     };
+    // A state that is frozen and not locked has an answer without a lock.
+    let Some(id) = held["lock"]["ID"].as_str() else {
+        return Ok(Shown::None);
+    };
     let question = format!("Break the lock on {state}?");
     asking.about(&broken(state, &held), &question)?;
-    Ok(held["lock"]["ID"].as_str().map(str::to_owned))
+    Ok(Shown::Lock(id.to_owned()))
 }
 
 /// What breaking a lock hits.

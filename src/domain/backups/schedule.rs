@@ -17,7 +17,7 @@ use crate::domain::backups::making::MadeArchive;
 use crate::domain::backups::unfinished::sync_folder_of;
 use crate::domain::backups::{Backups, WORK, drill, making, received};
 use crate::domain::engine::background::on_its_own;
-use crate::domain::engine::data_dir;
+use crate::domain::engine::data_dir::{self, DirError};
 use crate::domain::error::refusals::NotBackedUp;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
@@ -130,7 +130,7 @@ impl Backups<'_> {
         let turn = Arc::clone(&self.state.making).acquire_owned().await;
         let turn = turn.map_err(|error| failed(&error))?;
         let dir = plan.dir.clone();
-        apart(move || data_dir::make(&dir)).await?;
+        apart(move || data_dir::make(&dir).map_err(of_the_folder)).await?;
         let instance = self.engine.store.instance();
         let folder = plan.dir.join(format!("{WORK}-{instance}"));
         let made = making::make(self.engine, folder, turn).await?;
@@ -246,6 +246,14 @@ async fn apart<E: std::fmt::Display + Send + 'static>(
     let done = on_its_own("backup", work).await;
     done.map_err(|error| failed(&error))?
         .map_err(|error| failed(&error))
+}
+
+/// Why the folder of backups is not there, in words that name no other folder.
+fn of_the_folder(error: DirError) -> String {
+    if let DirError::File { path, source } = error {
+        return format!("the folder of --backup-dir, {}: {source}", path.display());
+    }
+    error.to_string()
 }
 
 /// Gives a backup that was made its name. Its folder goes with it.

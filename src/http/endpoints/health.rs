@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
-use crate::domain::status::Readiness;
+use crate::domain::status::process::Readiness;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::credentials::{authenticate, presented};
 use crate::http::wire::error::ApiError;

@@ -6,10 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -238,7 +239,7 @@ pub fn warn_of_key_readers(path: &Path) {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    let read = open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     let read = read.and_then(|length| {
         let is_too_large = length as u64 > MAX_FILE;
         let too_large = || io::Error::other(format!("it is larger than {MAX_FILE} bytes"));
@@ -253,6 +254,17 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         source,
     })?;
     Ok(bytes)
+}
+
+/// Opens a regular file alone: a pipe in its place would hold up the exchange for good, and the end
+/// of the server with it.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
 }
 
 fn unusable(path: &Path, why: String) -> TlsError {

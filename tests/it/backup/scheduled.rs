@@ -228,3 +228,19 @@ fn a_folder_that_answers_late_holds_up_nothing_else() {
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("the folder is being read"), "{told}");
 }
+
+#[test]
+fn a_folder_that_is_none_is_told_by_its_own_name() {
+    let place = TempDir::new().expect("a directory");
+    let (data, file) = (place.path().join("data"), place.path().join("backups"));
+    std::fs::write(&file, "no folder").expect("a file");
+    let server = server(&data, &file, "1h", "9");
+    server.signal("USR1");
+    eventually("it fails", || backup(&server)["failure"].is_object());
+    let told = backup(&server)["failure"]["detail"].to_string();
+    assert!(
+        told.contains(&format!("--backup-dir, {}", text(&file))),
+        "{told}"
+    );
+    assert!(!told.contains("data directory"), "{told}");
+}

@@ -43,6 +43,12 @@ fn a_state_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             &["state", "unlock", "team/nte"],
             &["state", "unlock", "team/nte", "--yes"],
             &["state", "unlock", "team/nte", "--id", "x"],
+            &["state", "freeze", "team/nte", "--reason", "x"],
+            &["state", "unfreeze", "team/nte"],
+            &["state", "acknowledge", "team/nte"],
+            &["state", "consumers", "team/nte"],
+            &["state", "resources", "team/nte"],
+            &["state", "blame", "team/nte", "t.a"],
             &["state", "hold", "team/nte", "1", "--reason", "x"],
             &["state", "release", "team/nte", "1"],
             &["state", "purge", "team/nte", "1"],
@@ -90,6 +96,8 @@ fn a_workspace_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             ],
             &["retention", "set", "taem", "--keep-last", "1"],
             &["retention", "unset", "taem"],
+            &["quota", "show", "taem"],
+            &["quota", "clear", "taem"],
         ] {
             place.fails(args, "there is no workspace taem");
             place.fails(args, "did you mean team?");

@@ -93,6 +93,24 @@ fn states_and_keys_of_a_server_elsewhere_are_reached_with_a_key() {
 }
 
 #[test]
+fn the_workspace_of_ones_own_key_is_there_before_its_first_state() {
+    let remote = Remote::new();
+    let team = remote.server.key("team", "writer");
+    for args in [["state", "list"], ["inventory", "--workspace"]] {
+        let run = |workspace| remote.run(team.secret(), &[&args[..], &[workspace]].concat());
+        let own = run("team");
+        assert_eq!(own.status.code(), Some(0), "{args:?}: {}", stderr(&own));
+        let mistyped = run("taem");
+        assert_eq!(mistyped.status.code(), Some(1), "{args:?}");
+        assert!(
+            stderr(&mistyped).contains("did you mean team?"),
+            "{}",
+            stderr(&mistyped)
+        );
+    }
+}
+
+#[test]
 fn the_keys_permissions_count() {
     let remote = Remote::new();
     remote

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, tfstate_with};
+use crate::harness::{Client, statekeep, tfstate_with};
 
 use super::{L1, Place, stderr};
 
@@ -115,15 +115,66 @@ fn blame_tells_who_changed_a_resource_and_when() {
         let newest = of(&["--limit", "1"]);
         assert_eq!(newest["changes"].as_array().map(Vec::len), Some(1));
         assert_eq!(newest["changes"][0]["version"]["number"], 2);
-        let none = place.run(&["state", "blame", "team/net", "aws_x.none"]);
-        assert!(none.status.success() && none.stdout.is_empty(), "{none:?}");
-        assert!(stderr(&none).contains("no version of team/net changed aws_x.none"));
         let sealed = place.run(&["state", "blame", "team/sealed", "aws_x.kept"]);
         assert!(
             stderr(&sealed).contains("version 1 is not compared"),
             "{sealed:?}"
         );
+        assert!(sealed.status.success(), "{sealed:?}");
         place.fails(&["state", "blame", "team/none", "aws_x.kept"], "team/none");
+    });
+}
+
+#[test]
+fn blame_of_a_name_that_never_was_is_a_failure() {
+    let pruned = |admin: &Client| {
+        resources(admin);
+        let resources = |id: &str| {
+            json!([{"mode": "managed", "type": "aws_x", "name": "stays", "provider": "p",
+                "instances": [{"attributes": {"id": "i"}}]},
+                {"mode": "managed", "type": "aws_x", "name": "changes", "provider": "p",
+                "instances": [{"attributes": {"id": id}}]}])
+        };
+        for (serial, id) in [(1, "a"), (2, "b"), (3, "c")] {
+            let body = tfstate_with(L1, serial, "x", &resources(id));
+            admin.write("team/pruned", body, None).expect_status(200);
+        }
+        let rules = json!({"policy": {"keep_last": 2}, "workspace": "team"});
+        admin.post_json("/api/prune", &rules).expect_status(200);
+    };
+    Place::both(pruned, |place| {
+        let blame = |more: &[&'static str]| [&["state", "blame"], more].concat();
+        for (more, word) in [
+            (
+                &["team/net", "aws_x.none"][..],
+                "has aws_x.none (no_resource)",
+            ),
+            (
+                &["team/net", "aws_x.kept", "none"],
+                "has none of aws_x.kept",
+            ),
+            (
+                &["team/pruned", "aws_x.none"],
+                "as far as they can be compared",
+            ),
+        ] {
+            place.fails(&blame(more), word);
+            let output = statekeep(&blame(more))
+                .env("STATEKEEP_DATA", &place.data)
+                .env("STATEKEEP_DETAILED_EXIT_CODES", "true")
+                .output()
+                .expect("it runs");
+            assert_eq!(output.status.code(), Some(5), "{output:?}");
+        }
+        let stays = place.run(&blame(&["team/pruned", "aws_x.stays"]));
+        assert!(
+            stays.status.success() && stays.stdout.is_empty(),
+            "{stays:?}"
+        );
+        assert!(
+            stderr(&stays).contains("no version of team/pruned changed aws_x.stays"),
+            "{stays:?}"
+        );
     });
 }
 

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::authority::{Authority, Pair, Site};
 use super::{L1, served};
-use crate::harness::{Client, Server, eventually, state_path, tfstate};
+use crate::harness::{Client, Server, eventually, pipe_at, state_path, tfstate};
 use crate::scrape::Scrape;
 
 fn der(pair: &Pair) -> Vec<u8> {
@@ -146,6 +146,26 @@ fn a_pair_that_is_no_good_keeps_the_one_before_and_is_a_problem_until_it_is_good
     eventually("and nothing is wrong", || problems(&server).is_empty());
     assert_eq!(failed(&server.admin()), 0);
     assert!(!server.log().contains(alien.lines().nth(1).expect("a line")));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_up_neither_the_exchange_nor_the_end() {
+    let site = Site::new();
+    let first = site.authority.server(90);
+    site.put(&first);
+    let server = site.setup().start();
+    std::fs::remove_file(site.path("server.pem")).expect("it was there");
+    pipe_at(&site.path("server.pem"));
+    server.signal("HUP");
+    eventually("it is told", || problems(&server) == ["tls_not_exchanged"]);
+    assert_eq!(served(&server, &site.authority), der(&first));
+    let good = site.authority.server(60);
+    site.put(&good);
+    eventually("a good one is taken by itself", || {
+        served(&server, &site.authority) == der(&good)
+    });
+    eventually("and nothing is wrong", || problems(&server).is_empty());
+    assert!(server.stop().success());
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod id_token;
 mod identity;
 mod left;
 mod moves;
+mod pipes;
 mod settings;
 mod signals;
 mod terminal;
