@@ -14,12 +14,12 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// What the migrations up to [`WHOLE_VERSION`] leave of each table, index and trigger. Running it
+/// What the migrations up to [`AT_ONCE_VERSION`] leave of each table, index and trigger. Running it
 /// takes a part of what the migrations take, since each `ALTER` reads the schema again.
-const WHOLE: &str = include_str!("schema.sql");
+const AT_ONCE: &str = include_str!("schema.sql");
 /// Migrations that came later are run on top of it. To take them in, write the number of the newest
 /// one here, and run the tests of this file with `STATEKEEP_PIN=1`, then once more.
-const WHOLE_VERSION: i32 = 24;
+const AT_ONCE_VERSION: i32 = 24;
 
 /// The newest version of the schema that this program knows.
 pub fn newest_schema() -> u32 {
@@ -64,15 +64,15 @@ pub(super) fn make(connection: &mut Connection, path: &Path) -> Result<(), OpenE
     connection
         .pragma_update(None, "synchronous", "OFF")
         .map_err(explained)?;
-    let noted = embedded::migrations::runner().set_target(Target::FakeVersion(WHOLE_VERSION));
+    let noted = embedded::migrations::runner().set_target(Target::FakeVersion(AT_ONCE_VERSION));
     run(noted, connection, path)?;
     let made = connection.transaction().and_then(|transaction| {
-        transaction.execute_batch(WHOLE)?;
+        transaction.execute_batch(AT_ONCE)?;
         transaction.commit()
     });
     made.map_err(explained)?;
     let runner = embedded::migrations::runner();
-    if i64::from(newest(&runner)) > i64::from(WHOLE_VERSION) {
+    if i64::from(newest(&runner)) > i64::from(AT_ONCE_VERSION) {
         run(runner, connection, path)?;
     }
     Ok(())
@@ -196,7 +196,7 @@ mod tests {
         make(&mut new, &path("new")).unwrap();
         let (made, wanted) = (said(&new), said(&migrated));
         for (made, wanted) in made.iter().zip(&wanted) {
-            assert_eq!(made, wanted, "see WHOLE_VERSION");
+            assert_eq!(made, wanted, "see AT_ONCE_VERSION");
         }
         assert_eq!(made.len(), wanted.len());
     }
