@@ -49,7 +49,8 @@ fn shm_path(path: &Path) -> PathBuf {
 }
 
 /// Opens the connection that writes. It is known that the file is ours, or there is none, or an
-/// empty one, which becomes ours.
+/// empty one, which becomes ours. Until [`use_wal`], nothing of a new one is synced: whoever makes
+/// it does that when it is whole.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     for file in [path.to_owned(), wal_path(path), shm_path(path)] {
@@ -64,6 +65,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         // A file that turns out to be too new has to stay as it is, and so does its WAL.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if is_new {
+            connection.pragma_update(None, "synchronous", "OFF")?;
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         }

@@ -43,10 +43,10 @@ fn begin(path: &Path) -> io::Result<PathBuf> {
     Ok(unfinished)
 }
 
-/// Makes the schema and what belongs to new data.
+/// Makes the schema and what belongs to new data. It is synced at the end, by `finish`.
 fn fill(path: &Path) -> Result<(), OpenError> {
     let mut connection = connection::open_writer(path)?;
-    schema::migrate(&mut connection, path)?;
+    schema::make(&mut connection, path)?;
     let begin = tables::instance::known_or_new(&connection)
         .and_then(|instance| tables::commits::known_or_first(&connection, instance));
     begin.map_err(|source| connection::explain(path, source))?;
