@@ -120,7 +120,10 @@ fn take_what_others_leave() {
     let id = thread.file_name().expect("its id");
     let mut chrt = Command::new("chrt");
     let told = chrt.args(["--idle", "--pid", "0"]).arg(id).status();
-    assert!(told.is_ok_and(|status| status.success()), "chrt of util-linux");
+    assert!(
+        told.is_ok_and(|status| status.success()),
+        "chrt of util-linux"
+    );
 }
 
 const fn attack(name: &'static str, threads: u8, go_on: fn(&Target, u8, &AtomicBool)) -> Attack {
