@@ -11,10 +11,10 @@
 //! WAL is moved into the database first, and the job tried once more.
 
 mod batch;
-mod gathered;
 mod job;
 mod lanes;
 mod queue;
+mod taken;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,12 +44,12 @@ use crate::metrics::Metrics;
 use crate::model::commit::Commit;
 use crate::sabotage::{self, Fault};
 use batch::Transactions;
-use gathered::Gathered;
 pub(super) use job::Erasure;
 pub(super) use job::{Afterwards, Work, work};
 use job::{Job, Message};
 use lanes::Exit;
 pub use queue::Queue;
+use taken::Batch;
 
 /// How long a sabotaged writer takes before each batch.
 const SLOW_BATCH: Duration = Duration::from_millis(500);
@@ -262,12 +262,12 @@ impl Loop {
             match message {
                 Message::Job(first) => {
                     let metrics = Arc::clone(&self.metrics);
-                    taken = self.write(Gathered::from(first, queue, &metrics));
+                    taken = self.write(Batch::from(first, queue, &metrics));
                     self.look_at_the_wal(Checkpoints::after_commit);
                 }
                 Message::Alone(job) => {
                     let metrics = Arc::clone(&self.metrics);
-                    self.write(Gathered::alone(job, &metrics));
+                    self.write(Batch::alone(job, &metrics));
                     self.look_at_the_wal(Checkpoints::after_commit);
                 }
                 Message::Erase(erasure, reply) => {
@@ -330,7 +330,7 @@ impl Loop {
     }
 
     /// Gives what was queued behind the jobs and is none.
-    fn write(&mut self, mut batch: Gathered<'_>) -> Option<Message> {
+    fn write(&mut self, mut batch: Batch<'_>) -> Option<Message> {
         if sabotage::is(Fault::SlowBatches) {
             std::thread::sleep(SLOW_BATCH);
         }
@@ -341,7 +341,7 @@ impl Loop {
         if !without_room.is_empty() {
             self.look_at_the_wal(Checkpoints::make_room);
             let metrics = Arc::clone(&self.metrics);
-            let mut again = Gathered::only(without_room, &metrics);
+            let mut again = Batch::only(without_room, &metrics);
             let results = self.try_to_commit(&mut again);
             self.answer(again.into_parts().0, results, |_| false);
         }
@@ -352,7 +352,7 @@ impl Loop {
     }
 
     /// Commits a batch if the disk is sound: what each of its jobs came to.
-    fn try_to_commit(&mut self, batch: &mut Gathered<'_>) -> Vec<Result<(), StoreError>> {
+    fn try_to_commit(&mut self, batch: &mut Batch<'_>) -> Vec<Result<(), StoreError>> {
         let changes = self.transactions.connection.total_changes();
         let results = match self.announce.fault() {
             Some(fault) => Err(fault),
@@ -401,7 +401,7 @@ impl Loop {
 
     /// Commits into the files that the next start finds, or says that they are gone. They are
     /// compared once more behind the commit, before anybody is answered.
-    fn commit(&self, batch: &mut Gathered<'_>) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    fn commit(&self, batch: &mut Batch<'_>) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         self.held.check()?;
         let results = self.transactions.commit(batch, self.checkpoints.room())?;
         self.changed_pages

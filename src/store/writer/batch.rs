@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::gathered::Gathered;
 use super::job::Job;
+use super::taken::Batch;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
 use crate::model::commit::Commit;
@@ -81,7 +81,7 @@ impl Transactions {
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
     pub(super) fn commit(
         &self,
-        batch: &mut Gathered<'_>,
+        batch: &mut Batch<'_>,
         room: &Room,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
@@ -171,13 +171,13 @@ impl Transactions {
         done.for_each(|(job, _)| self.commits.touched.note(job.touches()));
     }
 
-    /// Runs all jobs, and those that queue meanwhile. Nearly always all of them succeed, and a savepoint costs a copy of each page
-    /// that is changed under it: so they first run without any. When one fails, all is undone, and
-    /// they run once more, each under its own. A job that meets damage fails alone. The outer error
-    /// means that the transaction is lost.
+    /// Runs all jobs, and those that queue meanwhile. Nearly always all of them succeed, and a
+    /// savepoint costs a copy of each page that is changed under it: so they first run without any.
+    /// When one fails, all is undone, and they run once more, each under its own. A job that meets
+    /// damage fails alone. The outer error means that the transaction is lost.
     fn run_all(
         &self,
-        batch: &mut Gathered<'_>,
+        batch: &mut Batch<'_>,
         room: &Room,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let attempted = self

@@ -6,13 +6,16 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::lanes::Lane;
 use crate::model::clock;
+use crate::model::key::KeyId;
 use crate::store::error::StoreError;
 use crate::store::made::{self, Made};
 use crate::store::seen_damage::SeenDamage;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
+
+/// Whose job it is; nobody's if it is the operator's or the server's own.
+pub(super) type Lane = Option<KeyId>;
 
 /// One thing to write.
 pub(super) trait Job: Send {

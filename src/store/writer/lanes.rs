@@ -13,13 +13,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::job::{Job, Message};
-use crate::model::key::KeyId;
+use super::job::{Job, Lane, Message};
 use crate::sabotage::{self, Fault};
 use crate::store::error::StoreError;
-
-/// Whose job it is; nobody's if it is the operator's or the server's own.
-pub(super) type Lane = Option<KeyId>;
 
 /// Jobs in their lanes.
 #[derive(Default)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::job::{self, Afterwards, Job, Reply, Work, WorkJob};
-use super::lanes::{Entrance, Lane};
+use super::job::{self, Afterwards, Job, Lane, Reply, Work, WorkJob};
+use super::lanes::Entrance;
 use crate::metrics::Metrics;
 use crate::model::key::KeyId;
 use crate::store::error::StoreError;

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 const MAX_JOBS_OF_A_SLOW_BATCH: usize = 4;
 
 /// The jobs of one transaction.
-pub(super) struct Gathered<'q> {
+pub(super) struct Batch<'q> {
     jobs: Vec<Box<dyn Job>>,
     bytes: usize,
     /// Where further ones queue; none if no others are taken.
@@ -31,23 +31,23 @@ pub(super) struct Gathered<'q> {
     metrics: &'q Metrics,
 }
 
-impl<'q> Gathered<'q> {
+impl<'q> Batch<'q> {
     /// This job and what has queued behind it.
     pub(super) fn from(first: Box<dyn Job>, queue: &'q Exit, metrics: &'q Metrics) -> Self {
-        let mut gathered = Self {
+        let mut batch = Self {
             queue: Some(queue),
             ..Self::only(Vec::new(), metrics)
         };
-        gathered.add(first);
-        gathered.join();
-        gathered
+        batch.add(first);
+        batch.join();
+        batch
     }
 
     /// This job alone.
     pub(super) fn alone(job: Box<dyn Job>, metrics: &'q Metrics) -> Self {
-        let mut gathered = Self::only(Vec::new(), metrics);
-        gathered.add(job);
-        gathered
+        let mut batch = Self::only(Vec::new(), metrics);
+        batch.add(job);
+        batch
     }
 
     /// These jobs, which were taken before, and no others.
