@@ -1,9 +1,9 @@
 //! The schema: migrated from `migrations/` by refinery, never downgraded, and copied aside before
-//! an upgrade. A new database gets all of it at once.
+//! an upgrade. A new database is synced once, when it is whole.
 
 use std::path::{Path, PathBuf};
 
-use refinery::{Runner, Target};
+use refinery::Runner;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{self, explain};
@@ -13,13 +13,6 @@ use super::error::{OpenError, is_without_room};
 mod embedded {
     refinery::embed_migrations!("migrations");
 }
-
-/// What the migrations up to [`AT_ONCE_VERSION`] leave of each table, index and trigger. Running it
-/// takes a part of what the migrations take, since each `ALTER` reads the schema again.
-const AT_ONCE: &str = include_str!("schema.sql");
-/// Migrations that came later are run on top of it. To take them in, write the number of the newest
-/// one here, and run the tests of this file with `STATEKEEP_PIN=1`, then once more.
-const AT_ONCE_VERSION: i32 = 24;
 
 /// The newest version of the schema that this program knows.
 pub fn newest_schema() -> u32 {
@@ -56,26 +49,14 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, O
     Ok(known)
 }
 
-/// Makes the schema of a new database, as the migrations would. Nothing of it is synced, nor what
-/// follows on this connection: whoever calls this syncs the file before it gets its name.
+/// Makes the schema of a new database. Nothing of it is synced, nor what follows on this
+/// connection: whoever calls this syncs the file before it gets its name.
 pub(super) fn make(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     connection::use_wal(connection, path)?;
-    let explained = |source| explain(path, source);
     connection
         .pragma_update(None, "synchronous", "OFF")
-        .map_err(explained)?;
-    let noted = embedded::migrations::runner().set_target(Target::FakeVersion(AT_ONCE_VERSION));
-    run(noted, connection, path)?;
-    let made = connection.transaction().and_then(|transaction| {
-        transaction.execute_batch(AT_ONCE)?;
-        transaction.commit()
-    });
-    made.map_err(explained)?;
-    let runner = embedded::migrations::runner();
-    if i64::from(newest(&runner)) > i64::from(AT_ONCE_VERSION) {
-        run(runner, connection, path)?;
-    }
-    Ok(())
+        .map_err(|source| explain(path, source))?;
+    run(embedded::migrations::runner(), connection, path)
 }
 
 fn run(runner: Runner, connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
@@ -153,54 +134,6 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Everything that a database says of itself: its schema, the migrations it has had, and how
-    /// many rows each table has.
-    fn said(connection: &Connection) -> Vec<String> {
-        let lines = |sql: &str| -> Vec<String> {
-            let mut statement = connection.prepare(sql).unwrap();
-            let lines = statement.query_map([], |row| row.get(0)).unwrap();
-            lines.collect::<Result<_, _>>().unwrap()
-        };
-        let schema = lines(
-            "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '')
-             FROM sqlite_master ORDER BY rowid",
-        );
-        let migrations = lines(
-            "SELECT version || ' ' || name || ' ' || checksum FROM refinery_schema_history
-             ORDER BY version",
-        );
-        let tables = lines("SELECT name FROM sqlite_master WHERE type = 'table'");
-        let counts = tables.into_iter().map(|name| {
-            let count = lines(&format!("SELECT '' || count(*) FROM {name}"));
-            format!("{name} {}", count.concat())
-        });
-        [schema, migrations, counts.collect()].concat()
-    }
-
-    #[test]
-    fn a_new_database_is_as_the_migrations_would_have_made_it() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        let mut migrated = connection::open_writer(&path("migrated")).unwrap();
-        migrate(&mut migrated, &path("migrated")).unwrap();
-        if std::env::var_os("STATEKEEP_PIN").is_some() {
-            let sql = "SELECT group_concat(sql || ';' || char(10), '') FROM
-                       (SELECT sql FROM sqlite_master
-                        WHERE sql IS NOT NULL AND name <> 'refinery_schema_history'
-                        ORDER BY rowid)";
-            let whole: String = migrated.query_row(sql, [], |row| row.get(0)).unwrap();
-            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/schema.sql");
-            std::fs::write(file, whole).unwrap();
-        }
-        let mut new = connection::open_writer(&path("new")).unwrap();
-        make(&mut new, &path("new")).unwrap();
-        let (made, wanted) = (said(&new), said(&migrated));
-        for (made, wanted) in made.iter().zip(&wanted) {
-            assert_eq!(made, wanted, "see AT_ONCE_VERSION");
-        }
-        assert_eq!(made.len(), wanted.len());
-    }
-
     #[test]
     fn what_the_first_schema_made_is_brought_up_to_date() {
         let dir = tempfile::TempDir::new().unwrap();
@@ -208,7 +141,7 @@ mod tests {
         let mut connection = connection::open_writer(&path).unwrap();
         connection::use_wal(&connection, &path).unwrap();
         embedded::migrations::runner()
-            .set_target(Target::Version(1))
+            .set_target(refinery::Target::Version(1))
             .run(&mut connection)
             .unwrap();
         connection
