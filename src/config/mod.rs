@@ -5,6 +5,7 @@ mod limits;
 mod memory;
 mod network;
 mod proxies;
+mod regular_file;
 mod tls;
 
 pub use certificate::{Certificate, NotNow, client_certificate};
@@ -12,6 +13,7 @@ pub use limits::*;
 pub use memory::memory_of_this_machine;
 pub use network::Network;
 pub use proxies::TrustedProxies;
+pub use regular_file::open_regular;
 pub use tls::{ClientCerts, NOBODY_ASKED, TlsFiles};
 
 use std::net::SocketAddr;

@@ -1,11 +1,9 @@
 //! What the program reads as well: variables of the environment, and small files.
 
-use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use crate::config::open_regular;
 
 /// A variable that the program would read as well; none if it is empty or no text.
 pub(in crate::cli) fn variable(name: &str) -> Option<String> {
@@ -16,15 +14,11 @@ pub(in crate::cli) fn variable(name: &str) -> Option<String> {
 
 /// A file's bytes; none if there is no file. A pipe in its place is an error and holds nobody up.
 pub(in crate::cli) fn read_at_most(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = match File::options().read(true).custom_flags(flags).open(path) {
+    let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {

@@ -4,13 +4,11 @@
 //! TLS 1.3, and 1.2 with suites that authenticate what they encrypt: rustls has no others. An error
 //! names files, and never has anything of a key in it.
 
-use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,7 +18,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use thiserror::Error;
 
-use crate::config::{Certificate, ClientCerts, NotNow, TlsFiles};
+use crate::config::{Certificate, ClientCerts, NotNow, TlsFiles, open_regular};
 use crate::model::clock::{self, Timestamp};
 
 /// The largest file of certificates or keys, in bytes.
@@ -239,7 +237,8 @@ pub fn warn_of_key_readers(path: &Path) {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
-    let read = open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    // A pipe would hold up the exchange for good, and the end of the server with it.
+    let read = open_regular(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     let read = read.and_then(|length| {
         let is_too_large = length as u64 > MAX_FILE;
         let too_large = || io::Error::other(format!("it is larger than {MAX_FILE} bytes"));
@@ -254,17 +253,6 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         source,
     })?;
     Ok(bytes)
-}
-
-/// Opens a regular file alone: a pipe in its place would hold up the exchange for good, and the end
-/// of the server with it.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    Ok(file)
 }
 
 fn unusable(path: &Path, why: String) -> TlsError {

@@ -6,11 +6,10 @@
 //! count any more. So taking a file away keeps its issuer out. An address is asked at most once a
 //! minute. If it cannot be reached, what it said before counts for a day.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -18,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::fs::OFlags;
 
+use crate::config::open_regular;
 use crate::domain::auth::id_tokens::fault::IdTokenFault;
 use crate::domain::auth::id_tokens::key_set::{KeySet, MAX_KEY_SET};
 use crate::domain::auth::id_tokens::parts::UnverifiedToken;
@@ -247,14 +246,8 @@ fn read_if_changed(
     path: &Path,
     was: Option<FileMark>,
 ) -> std::io::Result<Option<(FileMark, Option<KeySet>)>> {
-    // A pipe in its place must not hold anybody up.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let mut options = File::options();
-    let file = options.read(true).custom_flags(flags).open(path)?;
+    let file = open_regular(path)?;
     let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
     let mark = (
         about.dev(),
         about.ino(),
