@@ -14,7 +14,7 @@ mod watched;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attacks::{ATTACKS, Attack, Target};
+use attacks::{ATTACKS, Attack, Share, Target};
 use judged::{QUIET_EVENTS, Round};
 use neighbours::{End, Neighbour, Until};
 use watched::{before, quiet_events, watch};
@@ -42,6 +42,7 @@ fn setup(lent: u64) -> Setup {
 /// How long neighbours work beside which attacks, and how that ends.
 struct Course<'a> {
     attacks: &'a [&'a Attack],
+    share: Share,
     /// How long the attacks go on before the neighbours come.
     head_start: Duration,
     time: Duration,
@@ -52,6 +53,7 @@ impl<'a> Course<'a> {
     fn of(attacks: &'a [&'a Attack], time: Duration) -> Self {
         Self {
             attacks,
+            share: Share::Leftovers,
             head_start: Duration::ZERO,
             time,
             end: End::Finish,
@@ -71,7 +73,7 @@ impl<'a> Course<'a> {
         let figures = before(server);
         let (seen, figures) = std::thread::scope(|scope| {
             for attack in self.attacks {
-                attack.begin(scope, target, &stop);
+                attack.begin(scope, target, &stop, self.share);
             }
             std::thread::sleep(self.head_start);
             let working: Vec<_> = neighbours

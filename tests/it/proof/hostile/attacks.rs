@@ -103,18 +103,41 @@ impl Attack {
         scope: &'scope Scope<'scope, '_>,
         target: &'scope Target,
         stop: &'scope AtomicBool,
+        share: Share,
     ) {
         for index in 0..self.threads {
             scope.spawn(move || {
-                take_what_others_leave();
+                share.take();
                 (self.go_on)(target, index, stop);
             });
         }
     }
 }
 
-/// Attackers have a machine of their own. So on this one they run only when nobody else wants to:
-/// with the lowest usual priority, fifty of their threads would take half a processor.
+/// What attackers take of the processors. They have machines of their own, so on this one they
+/// are to take little from those whom they attack.
+#[derive(Clone, Copy)]
+pub(super) enum Share {
+    /// Only what nobody else wants: at the lowest usual priority, fifty of their threads would
+    /// take half a processor.
+    Leftovers,
+    /// A little, at that priority: beside other tests nothing is left, and a few threads that
+    /// never run are no attack.
+    Little,
+}
+
+impl Share {
+    /// This thread takes no more.
+    fn take(self) {
+        match self {
+            Self::Leftovers => take_what_others_leave(),
+            Self::Little => {
+                rustix::process::setpriority_process(None, 19).expect("a lower priority");
+            }
+        }
+    }
+}
+
 fn take_what_others_leave() {
     let thread = std::fs::read_link("/proc/thread-self").expect("a thread");
     let id = thread.file_name().expect("its id");

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::super::sabotaged::sabotaged_binary;
-use super::attacks::{ATTACKS, Attack, Target};
+use super::attacks::{ATTACKS, Attack, Share, Target};
 use super::judged::Round;
 use super::neighbours::End;
 use super::{Course, LENT, MIB, leave_quiet_events, setup};
@@ -117,6 +117,7 @@ impl Control {
         let target = Target::new(&server, &[attack]);
         let course = Course {
             attacks: &[attack],
+            share: Share::Little,
             head_start: Duration::from_secs(1),
             time: Duration::from_secs(seconds),
             end: End::Cut,
