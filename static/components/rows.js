@@ -6,6 +6,9 @@ import { Component, h, html, useEffect, useLayoutEffect, useRef, useState } from
 /** Rows that are drawn above and below those that are seen. */
 const SPARE = 4;
 
+/** What takes the focus in a row. */
+const FOCUSABLE = "a, button, input, [tabindex]";
+
 /** Which rows are to be drawn for where the page is scrolled to. */
 function useWindow(element, count, height) {
   const [{ from, to }, setWindow] = useState({ from: 0, to: 40 });
@@ -79,11 +82,15 @@ export function Rows({ items, given, height, label, head, draw, keyOf }) {
   useLayoutEffect(() => {
     drawing.current = false;
     if (focused.current === null || document.activeElement !== document.body) return;
-    element.current.querySelector(`[data-at="${focused.current}"] a`)?.focus({ preventScroll: true });
+    const { at, place } = focused.current;
+    const row = element.current.querySelector(`[data-at="${at}"]`);
+    row?.querySelectorAll(FOCUSABLE)[place]?.focus({ preventScroll: true });
   });
   const onFocus = (event) => {
     const row = event.target.closest("[data-at]");
-    if (row !== null) focused.current = Number(row.dataset.at);
+    if (row === null) return;
+    const place = [...row.querySelectorAll(FOCUSABLE)].indexOf(event.target);
+    focused.current = { at: Number(row.dataset.at), place };
   };
   const onBlur = () => {
     if (!drawing.current) focused.current = null;
@@ -91,7 +98,7 @@ export function Rows({ items, given, height, label, head, draw, keyOf }) {
   const drawn = new Set();
   for (let at = from; at < to; at += 1) drawn.add(at);
   // The row that has the focus, and the one that is to have it, are drawn wherever they are.
-  for (const at of [focused.current, active?.at ?? null]) if (at !== null && at < count) drawn.add(at);
+  for (const at of [focused.current?.at ?? null, active?.at ?? null]) if (at !== null && at < count) drawn.add(at);
   const inOrder = [...drawn].sort((one, other) => one - other);
   return html`<div role="table" aria-label=${label} aria-rowcount=${count + 1}>
     <div role="rowgroup"><div role="row" class="row-head" aria-rowindex="1">${head}</div></div>

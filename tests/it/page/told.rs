@@ -187,5 +187,6 @@ fn who_waits_for_a_lock_is_told_on_home_and_with_the_state() {
     visitor.open(&view(""));
     visitor.sees(&format!("{told} from 127.0.0.1, "));
     visitor.inspect("a lock that is waited for");
+    visitor.inspect_tips("a lock that is waited for");
     visitor.was_quiet();
 }

@@ -79,5 +79,6 @@ fn every_view_can_be_looked_at_by_everybody() {
         visitor.open(path);
         visitor.sees(says);
         visitor.inspect(name);
+        visitor.inspect_tips(name);
     }
 }

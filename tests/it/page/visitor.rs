@@ -77,6 +77,34 @@ return beyond.slice(0, 5).map((element) => element.outerHTML.slice(0, 200));
 /// WebDriver's name for the key.
 const TAB: &str = "\u{e004}";
 
+/// Points at moments, some of all there are, one after the other: what lies beyond the window of
+/// what is told of each. A window that is open above them leaves none to point at.
+const TIPS_BEYOND: &str = r#"
+const [done] = arguments;
+const isSeen = (moment) => moment.checkVisibility({ checkVisibilityCSS: true });
+const beyond = [];
+const aFrame = () => new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)));
+const pointAt = async (moment) => {
+  moment.focus();
+  if (document.activeElement !== moment) return;
+  await aFrame();
+  const box = moment.querySelector(".tip")?.getBoundingClientRect();
+  const width = document.documentElement.clientWidth;
+  const isInside = box && box.width > 0 && box.left >= 0 && box.right <= width;
+  if (!isInside) beyond.push(`${moment.outerHTML} ${JSON.stringify(box)}`);
+};
+const pointAtAll = async () => {
+  // A window that has another width now is drawn anew.
+  await aFrame();
+  await aFrame();
+  const all = [...document.querySelectorAll(".timed")].filter(isSeen);
+  const some = all.filter((_, at) => at % Math.ceil(all.length / 12) === 0);
+  for (const moment of some) await pointAt(moment);
+  document.activeElement.blur();
+};
+pointAtAll().then(() => done(beyond), (error) => done([String(error)]));
+"#;
+
 /// A person with a browser at one server.
 pub(super) struct Visitor {
     driver: Driver,
@@ -341,6 +369,18 @@ impl Visitor {
         self.driver
             .devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
         texts(&found)
+    }
+
+    /// What is told of a moment lies in the window, narrow or not.
+    #[track_caller]
+    pub(super) fn inspect_tips(&self, view: &str) {
+        for width in [320, 720] {
+            self.narrow(width);
+            let beyond = texts(&self.run_until_done(TIPS_BEYOND));
+            assert_eq!(beyond, Vec::<String>::new(), "{view} at {width}");
+        }
+        self.driver
+            .devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
     }
 
     /// What axe-core finds wrong.
