@@ -8,6 +8,7 @@ pub(super) mod done;
 pub(super) mod environment;
 pub(super) mod existence;
 pub(super) mod flags;
+pub(super) mod folders;
 pub(super) mod help;
 pub(super) mod listing;
 pub(super) mod locks;

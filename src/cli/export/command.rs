@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::folders::refuse_in_data;
 use crate::cli::export::args::ExportArgs;
 use crate::cli::export::chosen::{ChosenStates, SeenNames, name_of};
 use crate::cli::export::manifest::ManifestWriter;
@@ -23,6 +24,9 @@ pub(in crate::cli) async fn run(args: ExportArgs, common: Common) -> Result<(), 
         return Err(CliError::Usage(
             "a tar does not go to a terminal; send stdout to a file or a pipe".to_owned(),
         ));
+    }
+    if !is_piped {
+        refuse_in_data(&common.reach, &args.target)?;
     }
     // A tar on stdout has it for itself.
     let format = if is_piped {

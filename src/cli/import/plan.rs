@@ -218,6 +218,11 @@ impl StoredVersion {
         planned.sha256.as_deref() == Some(&self.sha256)
             && planned.rejected.is_some() == self.rejected
     }
+
+    /// Whether it has the number too that the other one has to have, if that has to have one.
+    fn is_in_place(&self, planned: &PlannedVersion) -> bool {
+        self.is(planned) && planned.number.is_none_or(|number| number == self.number)
+    }
 }
 
 /// What is to be done for a state.
@@ -241,16 +246,15 @@ pub(super) fn todo(there: &[StoredVersion], planned: &[PlannedVersion], append: 
     if there.is_empty() {
         return Todo::All;
     }
-    let is = |planned: &PlannedVersion, there: &StoredVersion| {
-        there.is(planned) && planned.number.is_none_or(|number| number == there.number)
-    };
-    let begins_alike = there.len() <= planned.len()
-        && there
-            .iter()
-            .zip(planned)
-            .all(|(there, planned)| is(planned, there));
+    let pairs = || there.iter().zip(planned);
+    let begins_alike =
+        there.len() <= planned.len() && pairs().all(|(there, planned)| there.is_in_place(planned));
     match (begins_alike, there.last()) {
         (true, _) if there.len() == planned.len() => return Todo::Nothing,
+        // An export leaves out content that was purged, so this server may have more of it.
+        (false, Some(last)) if ends_with(planned, last) && is_all_in_place(there, planned) => {
+            return Todo::Nothing;
+        }
         (true, Some(last)) if !append => {
             return Todo::Rest {
                 skip: there.len(),
@@ -265,6 +269,19 @@ pub(super) fn todo(there: &[StoredVersion], planned: &[PlannedVersion], append: 
         skip if skip == planned.len() => Todo::Nothing,
         skip => Todo::Append { skip },
     }
+}
+
+/// Whether the newest version that is there is the newest one that comes, by its number too.
+fn ends_with(planned: &[PlannedVersion], last: &StoredVersion) -> bool {
+    planned
+        .last()
+        .is_some_and(|planned| planned.number.is_some() && last.is_in_place(planned))
+}
+
+/// Whether each version that comes is there.
+fn is_all_in_place(there: &[StoredVersion], planned: &[PlannedVersion]) -> bool {
+    let is_there = |planned: &PlannedVersion| there.iter().any(|one| one.is_in_place(planned));
+    planned.iter().all(is_there)
 }
 
 /// The versions that are there and have to be held as they were, with why: an import that was cut
@@ -345,6 +362,20 @@ mod tests {
             ),
             Todo::Taken,
             "somebody went on"
+        );
+        assert_eq!(
+            todo(
+                &there(&[(1, "z"), (2, "a"), (3, "y"), (4, "b"), (5, "c")]),
+                &new,
+                false
+            ),
+            Todo::Nothing,
+            "more of the same history is here"
+        );
+        assert_eq!(
+            todo(&there(&[(1, "z"), (4, "b"), (5, "c")]), &new, false),
+            Todo::Taken,
+            "one that comes is missing"
         );
         assert_eq!(
             todo(&there(&[(1, "a"), (2, "b")]), &new, true),

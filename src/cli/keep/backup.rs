@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
+use crate::cli::common::folders::refuse_in_data;
 use crate::cli::common::not_made;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted, size};
@@ -45,6 +46,9 @@ enum BackupTarget {
 /// Runs it.
 pub(in crate::cli) async fn run(args: BackupArgs, common: Common) -> Result<(), CliError> {
     let target = judged(&args)?;
+    if !matches!(target, BackupTarget::Pipe) {
+        refuse_in_data(&common.reach, &args.target)?;
+    }
     let client = Client::connect(&common.reach).await?;
     let done = match target {
         BackupTarget::Pipe => to_stdout(&client).await,

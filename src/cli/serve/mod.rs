@@ -2,7 +2,6 @@
 //! good order.
 
 mod check;
-mod folders;
 mod hooks;
 mod issuers;
 mod limits;
@@ -23,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::cli::client::network::address;
+use crate::cli::common::folders::refuse_overlap;
 use crate::cli::common::storage_keys::StorageKeyArgs;
 use crate::cli::output::{self, CliError};
 use crate::cli::serve::hooks::{Askers, HookArgs};
@@ -176,7 +176,7 @@ impl ServeArgs {
         ];
         for (flag, place) in others {
             if let Some(folder) = place {
-                folders::refuse_overlap(&self.data, flag, folder)?;
+                refuse_overlap(&self.data, flag, folder)?;
             }
         }
         let base_url = self

@@ -103,6 +103,22 @@ fn a_backup_opens_with_tar_and_holds_what_its_manifest_says() {
 }
 
 #[test]
+fn neither_a_backup_nor_an_export_goes_into_the_data_that_it_is_of() {
+    let (server, folder) = stage();
+    let data = server.data();
+    let inside = [data.to_owned(), data.join("b.tar")];
+    for target in inside {
+        for command in ["backup", "export"] {
+            let said = fails(server.cli(&[command, text(&target)]), 2);
+            assert!(said.contains("lies in the data directory"), "{said}");
+        }
+    }
+    assert!(!data.join("b").exists() && !data.join("b.tar").exists());
+    let beside = folder.path().join("b.tar.zst");
+    succeeds(server.cli(&["backup", text(&beside)]));
+}
+
+#[test]
 fn a_file_that_is_there_is_replaced_by_force_only() {
     let (server, folder) = stage();
     let file = folder.path().join("b.tar.zst");

@@ -83,6 +83,27 @@ fn what_is_deleted_in_an_export_does_not_end_what_lives_here() {
 }
 
 #[test]
+fn an_export_without_what_was_purged_is_there_already_where_it_comes_from() {
+    let prepare = |admin: &Client| {
+        three_versions(admin);
+        let path = format!("{}/purge", state_path("team/net"));
+        admin
+            .post_json(&path, &json!({"versions": [2]}))
+            .expect_status(200);
+    };
+    Place::both(prepare, |place| {
+        let dir = TempDir::new().expect("a folder");
+        let out = dir.path().join("out");
+        place.ok(&["export", str(&out)]);
+        let look = place.ok(&["import", str(&out), "--dry-run"]);
+        assert!(look.contains("there already"), "{look}");
+        let output = place.run(&["import", str(&out)]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        place.look(|admin| assert_eq!(admin.versions("team/net").len(), 3));
+    });
+}
+
+#[test]
 fn the_server_does_not_end_a_state_by_what_is_added_to_it() {
     let server = Server::start();
     let admin = server.admin();

@@ -1,16 +1,21 @@
-//! The folders that a server writes to beside its data lie apart from it. What is lost, copied or
-//! removed with the data directory must not take its backups along, nor hand out states in clear.
+//! What is written beside a server's data lies apart from it. What is lost, copied or removed with
+//! the data directory must not take its backups along, nor hand out states in clear.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::cli::common::reach::{Reach, Way};
 use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
 
 /// Refuses a folder that is the data directory, lies in it or holds it, also through links.
-pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(), CliError> {
+pub(in crate::cli) fn refuse_overlap(
+    data: &Path,
+    flag: &str,
+    folder: &Path,
+) -> Result<(), CliError> {
     let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", folder.shown()));
     let (data_place, place) = (
         Place::of(data).map_err(failed)?,
@@ -26,6 +31,28 @@ pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(
         "{flag} {} {how} the data directory {}. What befalls one would befall the other: name a \
             place apart from it, best on another disk",
         folder.shown(),
+        data.shown()
+    )))
+}
+
+/// Refuses what a command writes, if it is to lie in the data directory that the command speaks
+/// with.
+pub(in crate::cli) fn refuse_in_data(reach: &Reach, target: &Path) -> Result<(), CliError> {
+    let Way::Directory(data) = reach.way()? else {
+        return Ok(());
+    };
+    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", target.shown()));
+    let (data_place, place) = (
+        Place::of(data).map_err(failed)?,
+        Place::of(target).map_err(failed)?,
+    );
+    if !place.is_in(&data_place) {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{} lies in the data directory {}, and would be lost or copied with it; name a place \
+            apart from it, best on another disk",
+        target.shown(),
         data.shown()
     )))
 }
