@@ -141,7 +141,7 @@ async fn to_folder(
     let removed = match (keep, manifest.instance.parse::<Uuid>()) {
         (Some(keep), Ok(instance)) => {
             let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-            received::prune(folder, instance, keep).map_err(|error| {
+            received::prune(folder, instance, keep, &path).map_err(|error| {
                 CliError::Failed(format!(
                     "{} is made, but older backups could not be removed: {error}",
                     path.shown()
@@ -199,8 +199,11 @@ fn tell(
 ) -> Result<(), CliError> {
     let length = fs::metadata(path).map_or(0, |file| file.len());
     if format == Format::Json {
+        // A path need not be a text.
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let removed: Vec<String> = removed.iter().map(|path| text(path)).collect();
         let told = json!({
-            "file": path, "size": length, "backup": manifest, "removed": removed,
+            "file": text(path), "size": length, "backup": manifest, "removed": removed,
         });
         return output::json(&told);
     }

@@ -85,9 +85,19 @@ pub(in crate::domain) fn noted_head(folder: &Path, instance: Uuid) -> Option<Sig
 }
 
 /// Removes the oldest backups of this data in a folder, and says which. Files of others, or of
-/// other names, are left alone.
-pub fn prune(folder: &Path, instance: Uuid, keep: usize) -> std::io::Result<Vec<PathBuf>> {
-    let old = kept(folder, instance)?.into_iter().skip(keep);
+/// other names, are left alone. So are those of a later moment than the one that was just made: a
+/// clock was ahead, and if they counted, what was just made would be the oldest.
+pub fn prune(
+    folder: &Path,
+    instance: Uuid,
+    keep: usize,
+    just_made: &Path,
+) -> std::io::Result<Vec<PathBuf>> {
+    let name = just_made.file_name().and_then(|name| name.to_str());
+    let now = name.and_then(|name| moment(name, instance));
+    let is_dated_right = |(at, _): &(Timestamp, PathBuf)| now.is_none_or(|now| *at <= now);
+    let kept = kept(folder, instance)?.into_iter();
+    let old = kept.filter(is_dated_right).skip(keep);
     old.map(|(_, path)| fs::remove_file(&path).map(|()| path))
         .collect()
 }
@@ -113,9 +123,10 @@ mod tests {
         for name in &names {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let removed = prune(folder.path(), ours, 2).unwrap();
-        assert_eq!(removed, [folder.path().join(name(ours, 1))]);
-        assert!(prune(folder.path(), ours, 2).unwrap().is_empty());
+        let prune = |made| prune(folder.path(), ours, 2, Path::new(&name(ours, made))).unwrap();
+        assert!(prune(2).is_empty(), "that of the third is of a clock ahead");
+        assert_eq!(prune(3), [folder.path().join(name(ours, 1))]);
+        assert!(prune(3).is_empty());
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             names.len() - 1

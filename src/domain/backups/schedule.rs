@@ -139,14 +139,15 @@ impl Backups<'_> {
         let path = plan.dir.join(&name);
         apart(named(made, path.clone())).await?;
         self.note_made(&taken_at, size, &name).await;
-        self.remove_older(plan).await;
+        self.remove_older(plan, path.clone()).await;
         Ok(path)
     }
 
-    async fn remove_older(&self, plan: &BackupPlan) {
+    async fn remove_older(&self, plan: &BackupPlan, made: PathBuf) {
         let (folder, instance) = (plan.dir.clone(), self.engine.store.instance());
         let keep = usize::try_from(plan.keep).unwrap_or(usize::MAX);
-        let removed = on_its_own("backup", move || received::prune(&folder, instance, keep)).await;
+        let remove = move || received::prune(&folder, instance, keep, &made);
+        let removed = on_its_own("backup", remove).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "older backups cannot be removed");
         }

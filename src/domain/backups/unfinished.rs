@@ -4,12 +4,13 @@
 //! An unfinished file is locked for as long as its process lives, so nobody takes away the work of
 //! another.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::sabotage::{self, Fault};
 
@@ -45,8 +46,11 @@ impl UnfinishedFile {
             path,
             file,
         };
-        unfinished.file.try_lock().map_err(io::Error::from)?;
-        Ok(unfinished)
+        match unfinished.file.try_lock() {
+            Err(error @ TryLockError::WouldBlock) => Err(error.into()),
+            // On a file system without locks, what a killed process leaves stays.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(unfinished),
+        }
     }
 
     /// The file itself.
@@ -67,12 +71,11 @@ impl UnfinishedFile {
         if sabotage::is(Fault::BackupInPlace) {
             return Ok(());
         }
-        let flags = if replaces {
-            RenameFlags::empty()
+        if replaces {
+            fs::rename(&self.path, &self.target)?;
         } else {
-            RenameFlags::NOREPLACE
-        };
-        rustix::fs::renameat_with(CWD, &self.path, CWD, &self.target, flags)?;
+            named_if_free(&self.path, &self.target)?;
+        }
         sync_folder_of(&self.target)
     }
 }
@@ -83,6 +86,27 @@ impl Drop for UnfinishedFile {
         if !sabotage::is(Fault::BackupInPlace) {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Gives a file a name that nothing has. Some file systems, such as NFS, do not do that by a
+/// rename, and some have no hard links: there it is looked at first, and renamed then.
+fn named_if_free(path: &Path, target: &Path) -> io::Result<()> {
+    match renameat_with(CWD, path, CWD, target, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        renamed => return Ok(renamed?),
+    }
+    match fs::hard_link(path, target) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied
+            ) => {}
+        linked => return linked,
+    }
+    match target.symlink_metadata() {
+        Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(path, target),
     }
 }
 

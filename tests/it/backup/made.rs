@@ -1,6 +1,7 @@
 //! Backups that are made: beside writers, to a file, a folder and a pipe, and by whom.
 
-use std::process::{Command, Stdio};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -136,6 +137,62 @@ fn a_file_that_is_there_is_replaced_by_force_only() {
     assert_eq!(names(folder.path()), ["b.tar.zst", "link"]);
 }
 
+/// The command under strace, in which these calls of the system fail.
+fn failing(calls: &[&str], args: &[&str]) -> Option<Output> {
+    let strace = skip::program("strace", "STATEKEEP_STRACE")?;
+    let command = statekeep(args);
+    let mut traced = Command::new(strace);
+    traced.args(["-f", "-qq", "-o", "/dev/null"]);
+    for call in calls {
+        traced.args(["-e", &format!("inject={call}")]);
+    }
+    traced.arg(command.get_program()).args(command.get_args());
+    Some(traced.output().expect("it runs"))
+}
+
+/// NFS knows no rename that replaces nothing, and other file systems no hard links or no locks.
+#[test]
+fn a_file_system_that_can_do_little_gets_its_backup_too() {
+    let (server, folder) = stage();
+    let (file, key) = (folder.path().join("b.tar.zst"), folder.path().join("key"));
+    std::fs::write(&key, server.admin().secret()).expect("a file");
+    let far = ["--url", server.url(), "--key-file", text(&key)];
+    let (rename, link) = ("renameat2:error=EINVAL", "link,linkat:error=EPERM");
+    for calls in [
+        &[rename][..],
+        &[rename, link],
+        &[rename, link, "flock:error=ENOLCK"],
+    ] {
+        let args = [&["backup", text(&file)], &far[..]].concat();
+        let Some(made) = failing(calls, &args) else {
+            return;
+        };
+        succeeds(made);
+        assert!(parts(&file).len() >= 2, "{calls:?}");
+        let before = std::fs::read(&file).expect("a file");
+        fails(statekeep(&args).output().expect("it runs"), 2);
+        assert_eq!(std::fs::read(&file).expect("a file"), before);
+        assert_eq!(names(folder.path()), ["b.tar.zst", "key"], "{calls:?}");
+        std::fs::remove_file(&file).expect("it was made");
+    }
+}
+
+#[test]
+fn a_path_that_is_no_text_is_told_as_far_as_it_is_one() {
+    let (server, folder) = stage();
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"b\xff"));
+    std::fs::create_dir(&odd).expect("a folder");
+    let mut command = statekeep(&["backup", "--json", "--keep", "1", "--data"]);
+    command.arg(server.data()).arg(&odd);
+    for _ in 0..2 {
+        let told = succeeds(command.output().expect("the binary runs"));
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        let file = told["file"].as_str().expect("a text");
+        assert!(file.contains("/b\u{fffd}/statekeep-"), "{told}");
+    }
+    assert_eq!(names(&odd).len(), 1);
+}
+
 #[test]
 fn a_folder_keeps_the_newest_of_this_server_and_all_of_others() {
     let (server, folder) = stage();
@@ -178,6 +235,28 @@ fn a_folder_keeps_the_newest_of_this_server_and_all_of_others() {
         server.cli(&["backup", text(&folder.path().join("x")), "--keep", "2"]),
         2,
     );
+}
+
+/// A clock was years ahead for a while. What is made since it is right is not the oldest.
+#[test]
+fn backups_of_a_clock_that_was_ahead_take_no_place() {
+    let (server, folder) = stage();
+    let instance = server.admin().get("/api/status").json()["instance"].clone();
+    let instance = instance.as_str().expect("an id");
+    let ahead = [1, 2].map(|day| format!("statekeep-{instance}-2999010{day}T000000.000Z.tar.zst"));
+    for name in &ahead {
+        std::fs::write(folder.path().join(name), "").expect("a file");
+    }
+    let args = ["backup", text(folder.path()), "--keep", "1", "--json"];
+    let made = || {
+        let told = succeeds(server.cli(&args));
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        file_name(told["file"].as_str().expect("a path"))
+    };
+    let (first, second) = (made(), made());
+    assert_ne!(first, second);
+    let [one, two] = ahead;
+    assert_eq!(names(folder.path()), [second, one, two]);
 }
 
 fn file_name(path: &str) -> String {

@@ -78,6 +78,27 @@ fn the_server_makes_them_tries_them_and_keeps_the_newest() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_costs_the_server_no_backup() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    let server = server(&data, &folder, "1h", "1");
+    eventually("the first one is tried", || {
+        !backup(&server)["drill"].is_null()
+    });
+    let instance = server.admin().get("/api/status").json()["instance"].clone();
+    let instance = instance.as_str().expect("an id");
+    let ahead = format!("statekeep-{instance}-29990101T000000.000Z.tar.zst");
+    std::fs::write(folder.join(&ahead), "").expect("a file");
+    let first = files(&folder).first().cloned().expect("a backup");
+    server.signal("USR1");
+    eventually("the first one goes", || !first.exists());
+    let made = || server.admin().events("kind=backup.make").len() == 2;
+    eventually("the second one is told", made);
+    assert_eq!(files(&folder).len(), 2, "{:?}", files(&folder));
+    assert!(folder.join(&ahead).exists());
+}
+
+#[test]
 fn a_restart_puts_none_off_and_a_signal_makes_one_now() {
     let place = TempDir::new().expect("a directory");
     let (data, folder) = (place.path().join("data"), place.path().join("backups"));
