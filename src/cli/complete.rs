@@ -59,7 +59,7 @@ pub(super) fn answered(definition: fn() -> Command) -> Option<ExitCode> {
     match complete.try_complete(std::env::args_os(), dir.as_deref()) {
         Ok(true) => Some(ExitCode::SUCCESS),
         Ok(false) => None,
-        Err(error) => Some(output::wrong_usage(&error)),
+        Err(error) => Some(output::wrong_usage(&error, None)),
     }
 }
 

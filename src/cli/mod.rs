@@ -261,7 +261,10 @@ pub fn main() -> ExitCode {
             let exit = exit_of(&cli.command);
             run_command(cli.command, umask).unwrap_or_else(exit)
         }
-        Err(error) => output::wrong_usage(&wrong::usage(error, &Cli::command())),
+        Err(error) => {
+            let then = environment::is_for("run").then_some(run::NOT_RUN);
+            output::wrong_usage(&wrong::usage(error, &Cli::command()), then)
+        }
     }
 }
 

@@ -381,12 +381,17 @@ pub(super) fn detail(text: impl FnOnce() -> String) {
     }
 }
 
-/// Says why the command line makes no sense, or prints the help that was asked for. Arguments may
-/// come from others too, as the name of a branch does on a build server.
-pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
+/// Says why the command line makes no sense, and what follows from that if anything does; or prints
+/// the help that was asked for. Arguments may come from others too, as the name of a branch does on
+/// a build server.
+pub(super) fn wrong_usage(error: &clap::Error, then: Option<&str>) -> ExitCode {
     let plain = error.render().to_string();
     if error.use_stderr() && ERRORS_AS_JSON.load(Ordering::Relaxed) {
-        return CliError::Usage(plain.trim_end().to_owned()).exit();
+        let wrong = CliError::Usage(plain.trim_end().to_owned());
+        return match then {
+            Some(then) => wrong.and(then).exit(),
+            None => wrong.exit(),
+        };
     }
     if !error.use_stderr() {
         let printed = error.print().and_then(|()| io::stdout().flush());
@@ -397,6 +402,7 @@ pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
     } else {
         message(plain.trim_end());
     }
+    then.into_iter().for_each(message);
     ExitCode::from(WRONG_USAGE)
 }
 

@@ -20,6 +20,13 @@ pub(in crate::cli) fn parse<C: Parser>() -> Result<C, clap::Error> {
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
+/// Whether the command line is for this command, also one that makes no sense.
+pub(in crate::cli) fn is_for(command: &str) -> bool {
+    let mut words = std::env::args_os().skip(1);
+    let first = words.find(|word| !BEFORE.iter().any(|flag| word == *flag));
+    first.is_some_and(|first| first == command)
+}
+
 /// The words that people type for a command, each with the command.
 pub(in crate::cli) const SHORT: [(&str, [&str; 2]); 3] = [
     ("ls", ["state", "list"]),

@@ -33,7 +33,8 @@ use crate::cli::terraform::credentials::HttpCredentials;
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::terraform::record::Record;
 
-const NOT_RUN: &str = "The command was not run.";
+/// What follows from a failure before the command was started.
+pub(in crate::cli) const NOT_RUN: &str = "The command was not run.";
 
 /// Runs it; the exit code is the command's.
 pub(in crate::cli) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, CliError> {
@@ -178,6 +179,7 @@ impl Run {
         credentials: &HttpCredentials,
         token: &mut RunToken,
     ) -> Result<(), Stop> {
+        refusals::init_of_another(&self.invocation)?;
         let mut command = self.invocation.init(
             flags,
             &Using {
@@ -200,8 +202,9 @@ impl Run {
             Some(signal) => Err(Stop::Ended(End::Signal(signal))),
             None if status.success() => Ok(()),
             None => Err(Stop::Failed(CliError::Failed(format!(
-                "`{} init` failed ({status})",
-                self.invocation.shown()
+                "`{} init` failed ({status}){}",
+                self.invocation.shown(),
+                refusals::instead_of_another(&self.invocation)
             )))),
         }
     }

@@ -14,4 +14,4 @@ mod terragrunt;
 mod wrapped;
 
 pub(super) use args::RunArgs;
-pub(super) use command::run;
+pub(super) use command::{NOT_RUN, run};

@@ -27,6 +27,33 @@ pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(
     )))
 }
 
+/// Programs whose words are another command line: `init` behind them is no subcommand, and would
+/// start whatever has that name on this machine.
+const STARTERS: [&str; 11] = [
+    "bash", "dash", "doas", "env", "nice", "nohup", "sh", "sudo", "time", "timeout", "zsh",
+];
+
+/// Refuses to have another program than the two run `init` if that would be no `init` of theirs.
+pub(super) fn init_of_another(invocation: &Invocation) -> Result<(), CliError> {
+    if !STARTERS.iter().any(|name| invocation.is_called(name)) {
+        return Ok(());
+    }
+    let (shown, instead) = (invocation.shown(), instead_of_another(invocation));
+    Err(CliError::Failed(format!(
+        "an `init` is needed first, and {shown} has none{instead}"
+    )))
+}
+
+/// What to do instead of a program that is none of the two, as the end of a sentence.
+pub(super) fn instead_of_another(invocation: &Invocation) -> &'static str {
+    if invocation.program().is_some() {
+        return "";
+    }
+    "; name terraform or tofu right behind `--`, and what starts them before `statekeep`, as in \
+        `timeout 1h statekeep run … -- tofu apply`; for make and others with several states, give \
+        --workspace without a building block"
+}
+
 /// Refuses a command that writes if the token may not: it would make what cannot be stored.
 pub(super) fn writing(
     invocation: &Invocation,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::invocation::{Invocation, TERRAGRUNT};
 use crate::cli::terraform::reading::read_at_most;
 
 /// What Terragrunt reads in a unit, and by convention above its units.
@@ -15,13 +15,7 @@ pub(super) const STATES: &str = "/api/terraform/state/workspace/";
 
 /// By its file's name, or as a program of another name in a folder that only Terragrunt could load.
 pub(super) fn is_terragrunt(invocation: &Invocation) -> bool {
-    let shown = invocation.shown();
-    let name = Path::new(&shown)
-        .file_name()
-        .map(|name| name.to_string_lossy().to_ascii_lowercase())
-        .unwrap_or_default();
-    let rest = name.strip_prefix("terragrunt");
-    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
+    invocation.is_called(TERRAGRUNT)
         || (invocation.program().is_none() && is_a_unit(invocation.root()))
 }
 

@@ -24,6 +24,8 @@ const DEFAULT_DATA_DIR: &str = ".terraform";
 pub(in crate::cli) const DEFAULT_WORKSPACE: &str = "default";
 /// Subcommands that never look at a backend.
 const WITHOUT_BACKEND: [&str; 6] = ["version", "fmt", "login", "logout", "metadata", "help"];
+/// A program that is known by its name, beside the two.
+pub(in crate::cli) const TERRAGRUNT: &str = "terragrunt";
 /// Variables of ours, which no program that we start gets to see.
 const OURS: &str = "STATEKEEP_";
 /// Longer files than this name no workspace, in bytes.
@@ -77,19 +79,20 @@ impl Invocation {
 
     /// Which of the two it is, by its file's name.
     pub(in crate::cli) fn program(&self) -> Option<Program> {
-        let name = Path::new(&self.words[0])
-            .file_name()?
-            .to_str()?
-            .to_ascii_lowercase();
-        let is = |start: &str| {
-            name.starts_with(start)
-                && !name[start.len()..].starts_with(|next: char| next.is_ascii_alphabetic())
-        };
         match () {
-            () if is("terraform") => Some(Program::Terraform),
-            () if is("tofu") || is("opentofu") => Some(Program::Tofu),
+            () if self.is_called("terraform") => Some(Program::Terraform),
+            () if self.is_called("tofu") || self.is_called("opentofu") => Some(Program::Tofu),
             () => None,
         }
+    }
+
+    /// Whether its file has this name, perhaps with a version behind it.
+    pub(in crate::cli) fn is_called(&self, name: &str) -> bool {
+        let file = Path::new(&self.words[0]).file_name();
+        let file = file.and_then(OsStr::to_str).unwrap_or_default();
+        let file = file.to_ascii_lowercase();
+        let rest = file.strip_prefix(name);
+        rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
     }
 
     /// The root module's directory.
@@ -102,16 +105,16 @@ impl Invocation {
         self.words.get(self.front).and_then(|word| word.to_str())
     }
 
-    /// Whether the command looks at a backend at all.
+    /// Whether the command looks at a backend at all. What is help for the programs that are known
+    /// may be anything for another: `deploy.sh apply -v` says more, and applies.
     pub(in crate::cli) fn needs_backend(&self) -> bool {
         let is_help = |word: &str| {
             matches!(word.trim_start_matches('-'), "help" | "h" | "version" | "v")
                 && word.starts_with('-')
         };
-        let asks_for_help = self.words[1..]
-            .iter()
-            .filter_map(|word| word.to_str())
-            .any(is_help);
+        let is_known = self.program().is_some() || self.is_called(TERRAGRUNT);
+        let mut words = self.words[1..].iter().filter_map(|word| word.to_str());
+        let asks_for_help = is_known && words.any(is_help);
         !asks_for_help
             && self
                 .subcommand()
@@ -374,6 +377,7 @@ mod tests {
             "tofu fmt -check",
             "tofu apply -help",
             "tofu -help plan",
+            "terragrunt-0.99 run --all --help",
         ] {
             assert!(!read(line).needs_backend(), "{line}");
         }
@@ -382,6 +386,9 @@ mod tests {
             "tofu plan -var v=help",
             "tofu -chdir=usr apply",
             "tofu state list",
+            "deploy.sh apply -v",
+            "deploy.sh apply --version 7",
+            "terraformer apply -h",
         ] {
             assert!(read(line).needs_backend(), "{line}");
         }

@@ -183,3 +183,67 @@ fn commands_that_need_no_backend_need_nothing() {
         );
     }
 }
+
+#[test]
+fn words_of_another_program_are_no_call_for_help() {
+    let site = Site::new();
+    site.program("deploy.sh", &format!("{SCRIPT}exit 0\n"));
+    let deploy = site.tool("deploy.sh");
+    let deploy = deploy.to_str().expect("UTF-8");
+    for words in [&["apply", "-v"][..], &["apply", "--version", "7"]] {
+        site.ok(&mut site.command(&[], &[&[deploy], words].concat()));
+        assert!(site.seen("file").is_some(), "{words:?}: no backend");
+        assert!(site.variable("TF_HTTP_PASSWORD").is_some(), "{words:?}");
+        site.expect_nothing_left();
+    }
+}
+
+#[test]
+fn wrong_usage_says_that_the_command_was_not_run() {
+    let site = Site::new();
+    for (flags, begins) in [
+        (&["--bogus"][..], "error: unexpected argument"),
+        (&["--transfer", "soon"], "error: invalid value"),
+        (&["--bogus", "--json"], "{"),
+    ] {
+        let output = site
+            .command(flags, &[&site.terraform(), "apply"])
+            .output()
+            .expect("it runs");
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(begins), "{said}");
+        assert!(said.contains("The command was not run."), "{said}");
+    }
+    assert!(site.calls().is_empty());
+    let help = statekeep(&["run", "--help"]).output().expect("it runs");
+    assert_eq!(stderr(&help), "");
+}
+
+#[test]
+fn a_program_that_starts_others_is_asked_for_no_init() {
+    let site = Site::new();
+    let before = "as in `timeout 1h statekeep run … -- tofu apply`";
+    for name in ["nice", "bash", "deploy.sh"] {
+        site.program(name, &format!("{SCRIPT}exit 0\n"));
+        std::fs::write(site.tool("init-fails"), "").expect("a file");
+        let program = site.tool(name);
+        let program = program.to_str().expect("UTF-8");
+        let refused = site.command(&[], &[program, "apply"]).output();
+        let refused = refused.expect("it runs");
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(before) && said.contains("was not run"),
+            "{said}"
+        );
+        let asked = name == "deploy.sh";
+        assert_eq!(site.calls().len(), usize::from(asked), "{name}: {said}");
+    }
+    // Where none is needed they run.
+    std::fs::remove_file(site.tool("init-fails")).expect("there");
+    let nice = site.tool("nice");
+    let nice = nice.to_str().expect("UTF-8");
+    site.ok(&mut site.command(&[], &[nice, "init"]));
+    site.expect_nothing_left();
+}
