@@ -96,6 +96,9 @@ async fn act(client: &Client, command: HookCommand, format: Format) -> Result<()
     }
 }
 
+/// What follows if a secret cannot be printed.
+const LOST: &str = "it is shown nowhere again, so delete the webhook and create it anew";
+
 async fn create(client: &Client, args: &CreateHookArgs, format: Format) -> Result<(), CliError> {
     let body = json!({
         "url": args.address, "on": args.on, "workspace": args.workspace,
@@ -103,11 +106,11 @@ async fn create(client: &Client, args: &CreateHookArgs, format: Format) -> Resul
     });
     let answer = client.call("POST", "/api/hooks", Some(body)).await?;
     if format == Format::Json {
-        return output::json(&answer);
+        return output::secret(&answer.to_string(), LOST);
     }
     output::note(&format!("created {}", named(&answer["hook"])));
     output::note("its secret is printed on stdout, this once");
-    output::once(&text(&answer["secret"]))
+    output::secret(&text(&answer["secret"]), LOST)
 }
 
 /// A hook with what it is told of.

@@ -5,8 +5,6 @@
 //! a terminal acts on, what turns a line around and what cannot be seen is shown escaped. A cell, a
 //! pair and a line stay one line. A message may have several, so what comes from others is made
 //! harmless before it becomes part of one: [`text`] does it for values of answers.
-#![expect(clippy::print_stderr, reason = "the one place for messages")]
-
 mod counted;
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -246,13 +244,12 @@ fn put(data: &[u8]) -> io::Result<()> {
     stdout.write_all(data).and_then(|()| stdout.flush())
 }
 
-/// Prints a line with a secret that is shown this once. If it cannot be written, it is lost, and
-/// that is a failure.
-pub(super) fn once(text: &str) -> Result<(), CliError> {
+/// Prints a line with a secret. If it cannot be written, that is a failure, and `then` is what
+/// follows from it.
+pub(super) fn secret(text: &str, then: &str) -> Result<(), CliError> {
     put(format!("{}\n", printable_json(text)).as_bytes()).map_err(|error| {
         CliError::Failed(format!(
-            "cannot write the secret to stdout: {error}; it is shown nowhere \
-            again, so rotate or revoke the key"
+            "cannot write the secret to stdout: {error}; {then}"
         ))
     })
 }
@@ -418,7 +415,7 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks the person who runs the command; only `y` and `yes` are a yes.
 pub(super) fn ask(question: &str) -> Result<bool, CliError> {
-    eprint!("{} [y/N] ", harmless_lines(question));
+    shown(&format!("{} [y/N] ", harmless_lines(question)));
     let mut answer = String::new();
     io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
     Ok(matches!(
@@ -429,8 +426,15 @@ pub(super) fn ask(question: &str) -> Result<bool, CliError> {
 
 /// Puts a question whose answer begins on the same line.
 pub(super) fn prompt(question: &str) {
-    eprint!("{}", harmless(question));
-    let _ = io::stderr().flush();
+    shown(&harmless(question));
+}
+
+/// Puts a text on stderr that no end of a line follows. If stderr is closed or full, the command
+/// goes on.
+fn shown(text: &str) {
+    let mut stderr = io::stderr();
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
 }
 
 /// Says on a terminal how far something is, in place of the message before. An empty text clears
@@ -439,8 +443,7 @@ pub(super) fn progress(text: &str) {
     if is_quiet() {
         return;
     }
-    eprint!("\r\x1b[2K{}", harmless(text));
-    let _ = io::stderr().flush();
+    shown(&format!("\r\x1b[2K{}", harmless(text)));
 }
 
 /// Prints names and values, one pair a line.

@@ -169,7 +169,7 @@ pub(in crate::cli) fn url_encoded(value: &str) -> String {
 pub(in crate::cli) async fn run(args: &EventsArgs, common: Common) -> Result<(), CliError> {
     let format = common.format;
     if let Some(file) = &args.check {
-        return heads::check(file, args.signed_by.as_deref());
+        return heads::check(file, args.signed_by.as_deref(), format);
     }
     if args.follow {
         let client = Client::connect_running(&common.reach).await?;

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::cli::common::flags::Format;
 use crate::cli::output::{self, CliError, ShownPath as _, counted};
 use crate::model::signed_head::SignedHead;
 
@@ -25,7 +26,7 @@ struct Checked {
 }
 
 /// Checks a file of events, a head, or the manifest of a backup.
-pub(super) fn check(path: &Path, signed_by: Option<&str>) -> Result<(), CliError> {
+pub(super) fn check(path: &Path, signed_by: Option<&str>, format: Format) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.shown()));
     let mut lines = BufReader::new(File::open(path).map_err(failed)?);
     let mut checked = Checked::default();
@@ -46,7 +47,7 @@ pub(super) fn check(path: &Path, signed_by: Option<&str>) -> Result<(), CliError
     if let Ok(whole) = serde_json::from_str(&rest) {
         checked.line(&whole, signed_by)?;
     }
-    checked.tell(path)
+    checked.tell(path, format)
 }
 
 /// The signed head in a line, if it has one.
@@ -89,13 +90,17 @@ impl Checked {
         Ok(())
     }
 
-    fn tell(&self, path: &Path) -> Result<(), CliError> {
+    fn tell(&self, path: &Path, format: Format) -> Result<(), CliError> {
         let Some(last) = &self.last else {
             return Err(CliError::Failed(format!(
                 "{}: there is no signed head in it",
-                path.display()
+                path.shown()
             )));
         };
+        if format == Format::Json {
+            let told = json!({ "heads": self.heads, "last": last, "keys": self.keys });
+            return output::json(&told);
+        }
         output::line(&format!("{} genuine", counted(self.heads, "head")))?;
         output::line(&format!(
             "the last one: {}:{} at {}, instance {}",

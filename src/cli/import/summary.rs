@@ -134,7 +134,8 @@ impl ImportSummary {
     pub(super) fn json(&self) -> Value {
         json!({
             "states": self.states, "versions": self.versions, "partly": self.partly,
-            "there_already": self.there_already, "no_content": self.no_content,
+            "there_already": self.there_already, "there_deleted": self.deleted,
+            "left_now": self.left, "no_content": self.no_content,
             "other_times": self.other_times, "held_now": self.held_now, "not_held": self.not_held,
             "passed_over": self.passed_over, "look_like_states": self.look_like_states,
             "failed": self.failed,

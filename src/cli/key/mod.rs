@@ -266,10 +266,13 @@ async fn key_path(client: &Client, wanted: &str) -> Result<String, CliError> {
     ))
 }
 
+/// What follows if a secret cannot be printed.
+const LOST: &str = "it is shown nowhere again, so rotate or revoke the key";
+
 /// The secret alone goes to stdout, so that a script can take it from there.
 fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
-        return output::once(&answer.to_string());
+        return output::secret(&answer.to_string(), LOST);
     }
     let key = &answer["key"];
     let ends = key["expires_at"]
@@ -291,7 +294,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
     });
     let old = old.unwrap_or_default();
     output::note(&format!("its secret is printed on stdout, this once{old}"));
-    output::once(&text(&answer["secret"]))
+    output::secret(&text(&answer["secret"]), LOST)
 }
 
 fn show(key: &Value, format: Format) -> Result<(), CliError> {

@@ -48,7 +48,7 @@ pub(in crate::cli) enum StorageKeyCommand {
 pub(super) fn run(command: StorageKeyCommand, format: Format) -> Result<(), CliError> {
     match command {
         StorageKeyCommand::NewStorage { file } => make(&file, format),
-        StorageKeyCommand::Escrow { file } => escrow(&file),
+        StorageKeyCommand::Escrow { file } => escrow(&file, format),
         StorageKeyCommand::FromEscrow { file } => from_escrow(&file, format),
     }
 }
@@ -72,14 +72,21 @@ fn make(file: &Path, format: Format) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What follows if words cannot be printed.
+const AGAIN: &str = "the key is in its file as before, so run this again";
+
 /// Prints a key in words, for a safe. Here the secret goes to standard output: it is what was asked
 /// for.
-fn escrow(file: &Path) -> Result<(), CliError> {
+fn escrow(file: &Path, format: Format) -> Result<(), CliError> {
     let key = storage_keys::read(file)?;
     let words = Mnemonic::from_entropy(key.bytes()).map_err(CliError::because)?;
     let words: Vec<&str> = words.words().collect();
+    if format == Format::Json {
+        let answer = json!({ "words": words, "storage_key": key.mark().to_string() });
+        return output::secret(&answer.to_string(), AGAIN);
+    }
     let lines = words.chunks(WORDS_IN_A_LINE).map(|line| line.join(" "));
-    output::once(&lines.collect::<Vec<_>>().join("\n"))?;
+    output::secret(&lines.collect::<Vec<_>>().join("\n"), AGAIN)?;
     output::note(&format!(
         "these 24 words are the storage key {}; the last one is its checksum. With \
             them everything can be read. `statekeep key from-escrow FILE` makes the file again",
@@ -90,7 +97,9 @@ fn escrow(file: &Path) -> Result<(), CliError> {
 
 /// Makes a key's file out of the words that `escrow` printed, read from standard input.
 fn from_escrow(file: &Path, format: Format) -> Result<(), CliError> {
-    output::prompt("the 24 words, then the end of input (Ctrl-D): ");
+    if output::can_ask() {
+        output::prompt("the 24 words, then the end of input (Ctrl-D): ");
+    }
     let mut words = String::new();
     std::io::stdin().take(MOST).read_to_string(&mut words)?;
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");

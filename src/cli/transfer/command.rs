@@ -36,7 +36,7 @@ pub(in crate::cli) struct TransferArgs {
     #[arg(long)]
     abandon: bool,
     /// How to print what was done
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// The program with the options that come before a subcommand, after `--`
     #[arg(

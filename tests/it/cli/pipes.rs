@@ -95,10 +95,13 @@ fn the_answer_of_detect_stays_its_exit_code() {
 
 #[test]
 fn a_secret_that_nobody_reads_is_a_failure() {
+    let hook = ["hook", "create", "--on", "all"];
     Place::both(some_states, |place| {
         for args in [
             &["key", "create", "x", "--role", "admin"][..],
             &["key", "rotate", "admin", "--format", "json"],
+            &[&hook[..], &["https://one.example.com/"]].concat(),
+            &[&hook[..], &["https://two.example.com/", "--json"]].concat(),
         ] {
             let mut command = statekeep(args);
             command.env("STATEKEEP_DATA", &place.data);
@@ -106,8 +109,14 @@ fn a_secret_that_nobody_reads_is_a_failure() {
             assert_eq!(code, Some(1), "{args:?}: {said}");
             assert!(
                 said.contains("secret") && said.contains("shown nowhere again"),
-                "{said}"
+                "{args:?}: {said}"
             );
+            let then = if args[0] == "hook" {
+                "delete the webhook"
+            } else {
+                "revoke the key"
+            };
+            assert!(said.contains(then), "{args:?}: {said}");
         }
     });
 }

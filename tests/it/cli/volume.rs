@@ -181,4 +181,10 @@ fn o_is_short_for_format() {
         .output()
         .expect("it runs");
     assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok());
+    // Those that do not share the common flags.
+    for command in ["detect", "configure", "transfer", "salvage"] {
+        let help = statekeep(&[command, "--help"]).output().expect("it runs");
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(help.contains("-o, --format"), "{command}: {help}");
+    }
 }

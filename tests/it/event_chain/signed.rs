@@ -24,6 +24,16 @@ fn told(output: &Output, code: i32) -> String {
     told
 }
 
+/// A script reads the same as JSON.
+#[track_caller]
+fn told_as_json(file: &Path, key: &str) {
+    let json = told(&check(file, &["--signed-by", key, "--json"]), 0);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["keys"], serde_json::json!([key]));
+    assert!(json["heads"].as_u64() > Some(0), "{json}");
+    assert_eq!(json["last"]["key"], key, "{json}");
+}
+
 #[test]
 fn signed_heads_are_checked_without_a_server() {
     let place = TempDir::new().expect("a directory");
@@ -55,6 +65,7 @@ fn signed_heads_are_checked_without_a_server() {
     let good = told(&check(&file, &["--signed-by", &key]), 0);
     assert!(good.contains(&format!("signed by {key}")), "{good}");
     assert!(good.contains("genuine"), "{good}");
+    told_as_json(&file, &key);
     let text = std::fs::read_to_string(&file).expect("the lines");
     let last = text
         .lines()

@@ -20,6 +20,10 @@ fn a_key_goes_into_a_safe_and_comes_back() {
     assert_eq!(mode, 0o600);
     let words = succeeds(run(&["key", "escrow", text(&one)]));
     assert_eq!(words.split_whitespace().count(), 24, "{words}");
+    let told = succeeds(run(&["key", "escrow", text(&one), "--json"]));
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let listed: Vec<&str> = words.split_whitespace().collect();
+    assert_eq!(told["words"], json!(listed));
     let from_escrow = |words: &str| {
         let mut child = statekeep(&["key", "from-escrow", text(&again)])
             .stdin(Stdio::piped())
@@ -45,6 +49,20 @@ fn a_key_goes_into_a_safe_and_comes_back() {
         assert!(!again.exists());
     }
     succeeds(from_escrow(&words));
+    assert_eq!(std::fs::read_to_string(&again).expect("a key"), key);
+    // A full stderr is no reason to make no key.
+    std::fs::remove_file(&again).expect("it was made");
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(words.as_bytes()).expect("written");
+    drop(writer);
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let code = statekeep(&["key", "from-escrow", text(&again)])
+        .stdin(reader)
+        .stderr(full.expect("the device"))
+        .status()
+        .expect("the binary runs")
+        .code();
+    assert_eq!(code, Some(0));
     assert_eq!(std::fs::read_to_string(&again).expect("a key"), key);
     let refused = run(&["key", "new-storage", text(&one)]);
     assert_eq!(refused.status.code(), Some(1), "a key that is there stays");

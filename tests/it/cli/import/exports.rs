@@ -141,6 +141,11 @@ fn a_state_that_is_deleted_here_is_told_and_not_counted_as_live() {
             "{}",
             stderr(&again)
         );
+        let told = place.json(&["import", str(&out)]);
+        assert_eq!(
+            (&told["there_already"], &told["there_deleted"]),
+            (&json!(1), &json!(1))
+        );
         let append = place.run(&["import", str(&out), "--append"]);
         assert_eq!(append.status.code(), Some(1));
         assert!(
