@@ -33,9 +33,17 @@ pub(in crate::cli) async fn run(
     if destroying.shows() && !ask(client, args, format).await? {
         return Ok(());
     }
+    // A caller who may not look is told that it is deleted now.
+    let before = existence::row(client, state).await.ok().flatten();
+    let was_there = before.is_none_or(|row| row["deleted_at"].is_null());
     let deleted = client.call("DELETE", &state.path(), None).await?;
     done::tell(&deleted, format, || {
-        format!("deleted {state}; `statekeep state restore {state}` brings it back")
+        let then = format!("`statekeep state restore {state}` brings it back");
+        if was_there {
+            format!("deleted {state}; {then}")
+        } else {
+            format!("{state} was deleted already; {then}")
+        }
     })
 }
 

@@ -88,8 +88,14 @@ async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, CliError>
             return Err(existence::no_state(client, &args.state).await);
         };
         let history = size(&row["history_size"]);
+        let is_live = row["deleted_at"].is_null() && !row["current"].is_null();
+        let in_the_way = if is_live {
+            "; it is not deleted, so the purge is refused"
+        } else {
+            ""
+        };
         return Ok(vec![format!(
-            "{}: {}, {history} on the disk",
+            "{}: {}, {history} on the disk{in_the_way}",
             args.state,
             counted_in(&row["versions"], "version")
         )]);

@@ -84,13 +84,6 @@ pub(in crate::cli) async fn run(
     args: RollbackArgs,
     format: Format,
 ) -> Result<(), CliError> {
-    if !args.dry_run && !args.yes && !output::can_ask() {
-        return Err(CliError::Usage(
-            "there is no terminal to ask at: look with --dry-run, then roll back with --yes (and \
-                --expected-current, so that no other write comes in between)"
-                .to_owned(),
-        ));
-    }
     let reply = ask(client, &args, args.expected_current, true).await?;
     if args.dry_run && format == Format::Json {
         return output::answer(&reply.bytes);
@@ -154,7 +147,17 @@ fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), CliError> {
         });
     }
     let question = format!("Roll {state} back to version {}?", args.version);
-    if preview["unchanged"] != false || args.yes || output::ask(&question)? {
+    if preview["unchanged"] != false || args.yes {
+        return Ok(());
+    }
+    if !output::can_ask() {
+        return Err(CliError::Usage(format!(
+            "{question} There is no terminal to ask at; --yes confirms it, with --expected-current \
+                {} only if no other write comes in between. Nothing was done",
+            live(preview)
+        )));
+    }
+    if output::ask(&question)? {
         return Ok(());
     }
     Err(CliError::Failed("nothing was done".to_owned()))

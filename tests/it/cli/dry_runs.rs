@@ -15,7 +15,7 @@ fn a_dry_run_tells_and_does_nothing() {
         |place| {
             place.ok(&["key", "create", "ci", "--role", "admin"]);
             place.ok(&["state", "hold", "team/net", "2", "--reason", "audit"]);
-            let cases: [(&[&str], &str); 5] = [
+            let cases: [(&[&str], &str); 6] = [
                 (
                     &["state", "delete", "team/net"],
                     "team/net has 0 resources in version 3",
@@ -31,6 +31,10 @@ fn a_dry_run_tells_and_does_nothing() {
                 (
                     &["state", "purge", "team/net", "3"],
                     "it is current, so the purge is refused",
+                ),
+                (
+                    &["state", "purge", "team/net", "--all"],
+                    "it is not deleted, so the purge is refused",
                 ),
                 (&["key", "revoke", "ci"], "it was never used"),
             ];
@@ -60,9 +64,14 @@ fn a_dry_run_tells_and_does_nothing() {
             assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
             assert_eq!(place.json(&["key", "show", "ci"])["status"], "active");
 
-            place.ok(&["state", "delete", "team/net", "--yes"]);
+            for told in ["deleted team/net;", "team/net was deleted already;"] {
+                let said = place.run(&["state", "delete", "team/net", "--yes"]);
+                assert!(stderr(&said).contains(told), "{}", stderr(&said));
+            }
             let said = place.ok(&["state", "delete", "team/net", "--dry-run"]);
             assert_eq!(said, "team/net is deleted already\n");
+            let said = place.ok(&["state", "purge", "team/net", "--all", "--dry-run"]);
+            assert!(!said.contains("is refused"), "{said}");
             place.ok(&["key", "revoke", "ci", "--yes"]);
             let said = place.ok(&["key", "revoke", "ci", "--dry-run"]);
             assert!(said.contains("is revoked already"), "{said}");

@@ -88,11 +88,16 @@ fn without_a_terminal_and_a_yes_it_is_wrong_usage_and_nothing_is_done() {
             "{}",
             stderr(&output)
         );
-        assert!(
-            stderr(&output).contains("--yes") && stderr(&output).contains("--dry-run"),
-            "{}",
-            stderr(&output)
-        );
+        let said = stderr(&output);
+        for words in [
+            "team/net would be rolled back to version 1",
+            "There is no terminal to ask at; --yes confirms it",
+            "--expected-current 3",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        place.fails(&["state", "rollback", "team/none", "1"], "no_state");
+        place.fails(&["state", "rollback", "team/net", "9"], "no_version");
         for args in [
             &["team/net"][..],
             &["team/net", "x", "--yes"],
