@@ -1,6 +1,6 @@
 //! Which states are exported: those that are named, or all of a list, page by page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -40,7 +40,9 @@ impl ChosenStates {
             chosen.begin_list(client, args).await?;
             return Ok(chosen);
         }
-        for name in &args.states {
+        // Which was named twice would be written twice, and no import takes that.
+        let mut named = HashSet::new();
+        for name in args.states.iter().filter(|name| named.insert(*name)) {
             let found = chosen.named(client, name).await?;
             chosen.ready.extend(found);
         }

@@ -37,13 +37,15 @@ impl Sink {
     /// A tar file, which must not be there yet. It is for its owner only.
     pub(super) fn tar_file(path: &Path) -> Result<Self, CliError> {
         let part = unfinished(path);
-        for taken in [path, &part] {
-            if fs::symlink_metadata(taken).is_ok() {
-                return Err(CliError::Failed(format!(
-                    "{} is there already; an export goes to a file of its own",
-                    taken.shown()
-                )));
-            }
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        if is_there(path) {
+            return Err(CliError::Failed(format!(
+                "{} is there already; an export goes to a file of its own",
+                path.shown()
+            )));
+        }
+        if is_there(&part) {
+            return Err(cut_off(&part, "file"));
         }
         let made = File::create_new(&part).and_then(|file| Ok((file.try_clone()?, file)));
         let (file, same) = made.map_err(|error| failed(path, &error))?;
@@ -61,6 +63,9 @@ impl Sink {
             made => made.map_err(told)?,
         }
         if fs::read_dir(dir).map_err(told)?.next().is_some() {
+            if dir.join(manifest::UNFINISHED).is_file() {
+                return Err(cut_off(dir, "folder"));
+            }
             return Err(CliError::Failed(format!(
                 "{} is not empty; an export goes to a folder of its own",
                 dir.shown()
@@ -176,6 +181,15 @@ impl Tar {
             .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all())
             .map_err(|error| incomplete(&path, &error))
     }
+}
+
+/// That something is left of an export, or still in its making.
+fn cut_off(left: &Path, what: &str) -> CliError {
+    CliError::Failed(format!(
+        "{} is of an export that was cut off or still runs; if none runs, remove this {what} and \
+            export again. Nothing was exported",
+        left.shown()
+    ))
 }
 
 fn unfinished(tar: &Path) -> PathBuf {
