@@ -8,20 +8,24 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 
 /// The document of the API and the pages of the manual: `docs/NAME` becomes `NAME.gz`.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 18] = [
     "api.md",
     "backups.md",
     "ci-identity.md",
     "cli.md",
     "concepts.md",
     "damage.md",
+    "first-hour.md",
     "limits.md",
     "litestream.md",
+    "moving.md",
     "openapi.json",
     "operation.md",
     "page.md",
     "reliability.md",
+    "sealing.md",
     "security.md",
+    "upgrade.md",
     "webhooks.md",
 ];
 

@@ -319,7 +319,11 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Help(args) => manual::run(&args, &mut Cli::command()),
         Command::Version => version::run(),
         Command::Completions { shell } => installed::completions(Cli::command(), shell),
-        Command::Man { dir } => installed::pages(Cli::command(), &dir),
+        Command::Man { dir } => {
+            // They are for all who may read manual pages.
+            rustix::process::umask(umask);
+            installed::pages(Cli::command(), &dir)
+        }
     };
     done.map(|()| ExitCode::SUCCESS)
 }

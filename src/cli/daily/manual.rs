@@ -13,10 +13,15 @@ use crate::packed;
 use crate::packed::Packed;
 
 /// The pages of the manual, each with what it is about.
-const PAGES: [(&str, &str, Packed); 13] = [
+const PAGES: [(&str, &str, Packed); 17] = [
     ("cli", "every command and its flags", packed!("cli.md")),
     ("api", "every call of the API", packed!("api.md")),
     ("concepts", "what the words mean", packed!("concepts.md")),
+    (
+        "first-hour",
+        "from the package to a backup that was restored",
+        packed!("first-hour.md"),
+    ),
     ("operation", "how to run a server", packed!("operation.md")),
     (
         "ci-identity",
@@ -33,6 +38,21 @@ const PAGES: [(&str, &str, Packed); 13] = [
         "backups",
         "backups, drills and restores",
         packed!("backups.md"),
+    ),
+    (
+        "sealing",
+        "content that nobody reads on the disk",
+        packed!("sealing.md"),
+    ),
+    (
+        "moving",
+        "states from and to other storages",
+        packed!("moving.md"),
+    ),
+    (
+        "upgrade",
+        "to a newer program and back",
+        packed!("upgrade.md"),
     ),
     ("damage", "what to do about damage", packed!("damage.md")),
     (

@@ -318,6 +318,17 @@ fn the_manual_is_in_the_binary() {
     assert!(overview.contains("statekeep help TOPIC") && overview.contains("operation"));
     let cli = include_str!("../../../docs/cli.md");
     assert_eq!(help(&["cli"]).1, cli);
+    // Each page that `cli.md` leads to is there where nothing else may be.
+    let pages = cli.split("](").skip(1).filter_map(|rest| {
+        let (page, _) = rest.split_once([')', '#'])?;
+        page.strip_suffix(".md")
+    });
+    for page in pages.filter(|page| *page != "format") {
+        let (code, text, said) = help(&[page]);
+        assert_eq!(code, Some(0), "{page}: {said}");
+        assert!(text.starts_with("# "), "{page}: {text:.40}");
+        assert!(overview.contains(&format!("  {page} ")), "{page}");
+    }
     let (_, section, _) = help(&["state", "list"]);
     assert!(
         section.starts_with("### state list\n") && cli.contains(&section),

@@ -217,3 +217,21 @@ fn a_command_below_another_is_named_with_each_group_that_has_it() {
         assert!(stderr(&output).contains(meant), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn manual_pages_are_for_all_whom_the_umask_lets_read_them() {
+    for (umask, mode) in [("022", 0o644), ("077", 0o600)] {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let shell = format!("umask {umask}; exec \"$0\" man .");
+        let command = statekeep(&[]);
+        let made = std::process::Command::new("sh")
+            .args(["-c", &shell])
+            .arg(command.get_program())
+            .current_dir(dir.path())
+            .status();
+        assert!(made.expect("it runs").success());
+        let page = std::fs::metadata(dir.path().join("statekeep-run.1")).expect("a page");
+        let found = std::os::unix::fs::PermissionsExt::mode(&page.permissions());
+        assert_eq!(found & 0o777, mode, "umask {umask}");
+    }
+}
