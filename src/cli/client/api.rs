@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::cli::client::inside::Inside;
+use crate::cli::client::inside::{self, Inside};
 use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
@@ -207,7 +207,7 @@ impl Client {
 
     fn inside(lock: DirLock) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
-        let name = format!(".command-{}.sock", std::process::id());
+        let name = inside::socket();
         let inside = Inside::start(lock, &name)?;
         let (path, open) = http::reachable_path(&dir, &name)?;
         Self::by_socket(&path, open, Some(inside))

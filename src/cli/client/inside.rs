@@ -1,7 +1,8 @@
 //! The application inside a command, if no server runs: it listens on a socket of its own for as
 //! long as the command takes.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::client::webhook::HookSender;
@@ -19,10 +20,30 @@ pub(super) struct Inside {
     socket: PathBuf,
 }
 
+/// How the names of sockets of commands begin and end.
+const BEGIN: &str = ".command-";
+const END: &str = ".sock";
+
+/// The name of this command's socket.
+pub(super) fn socket() -> String {
+    format!("{BEGIN}{}{END}", std::process::id())
+}
+
+/// Removes the sockets of commands that were killed, as by ^C at a question: who has the lock on
+/// the directory is the only one who works there.
+fn sweep(dir: &Path) {
+    let is_one = |name: &str| name.starts_with(BEGIN) && name.ends_with(END);
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(is_one)) {
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
 impl Inside {
     /// Starts it on a data directory, on a socket of this name there.
     pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
+        sweep(&dir);
         let limits = Limits {
             storage_keys: storage_keys::of_environment()?,
             ..Limits::default()
@@ -51,6 +72,10 @@ impl Inside {
     pub(super) async fn stop(self) -> Result<(), CliError> {
         self.running.stop().await?;
         self.domain.close().await;
-        Ok(std::fs::remove_file(self.socket)?)
+        match std::fs::remove_file(self.socket) {
+            // The next command may have removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed?),
+        }
     }
 }

@@ -1,13 +1,20 @@
 //! `statekeep status`: how the server is, on one screen. With `--ready` the exit code says whether
 //! a server runs and can do its work, as a health check wants it.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::rows::rows;
-use crate::cli::output::{self, CliError, counted_in, moment, size, text};
+use crate::cli::output::{self, CliError, KnownReason, counted_in, moment, size, text};
+use crate::model::span::Span;
+
+/// How long a server may take to say that it is ready: one that hangs is not.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub(in crate::cli) struct StatusArgs {
@@ -69,7 +76,13 @@ fn problems(health: &Value) -> Result<(), CliError> {
 }
 
 async fn ready(client: &Client, format: Format) -> Result<(), CliError> {
-    let (health, is_ready) = match client.wire().ask("GET", "/readyz", None).await {
+    let wire = client.wire();
+    let asked = timeout(READY_WITHIN, wire.ask("GET", "/readyz", None)).await;
+    let late = |_| CliError::Known {
+        message: format!("the server has not answered for {}", Span(READY_WITHIN)),
+        reason: KnownReason::unreachable(),
+    };
+    let (health, is_ready) = match asked.map_err(late)? {
         Ok(reply) => (reply.json()?, true),
         Err(refusal) => match refusal.health() {
             Some(health) => (health.clone(), false),

@@ -70,6 +70,16 @@ fn ready_is_an_exit_code_and_no_server_is_not_ready() {
 }
 
 #[test]
+fn a_server_that_hangs_is_not_ready() {
+    let server = Server::start();
+    server.signal("STOP");
+    let output = server.cli(&["status", "--ready"]);
+    server.signal("CONT");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("has not answered for 5s"));
+}
+
+#[test]
 fn a_server_that_is_not_ready_is_told_with_its_problems() {
     let url = super::stub(|head| {
         assert!(head.starts_with("GET /readyz "), "{head}");

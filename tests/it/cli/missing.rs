@@ -328,6 +328,19 @@ fn commands_that_look_make_no_database() {
 }
 
 #[test]
+fn what_a_command_has_left_that_was_killed_goes_with_the_next() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    assert!(Setup::new().data(&data).start().stop().success());
+    // As ^C at a question leaves it.
+    let socket = data.join(".command-1.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    let list = run(&data, &["state", "list"]);
+    assert_eq!(list.status.code(), Some(0), "{}", stderr(&list));
+    assert!(!socket.exists(), "it stays for ever");
+}
+
+#[test]
 fn what_root_makes_in_another_users_directory_belongs_to_that_user() {
     let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
