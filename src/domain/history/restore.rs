@@ -1,6 +1,6 @@
 //! Bringing a deleted, transferred or moved state back.
 
-use crate::domain::access::{Acted, authorize, lock_in_the_way};
+use crate::domain::access::{Acted, authorize, lock_in_the_way, stale_lock};
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::history::History;
@@ -118,6 +118,9 @@ impl Restore {
         }
         if let Some(lock) = self.lock_in_the_way(tx, by)? {
             return Ok(Err(Error::locked(lock)));
+        }
+        if let Some(why) = stale_lock(tx, &self.name, self.lock_id.as_deref())? {
+            return Ok(Err(why));
         }
         if let Some(away) = &self.away {
             if !tx.may_take(id, &self.name)? {

@@ -1,6 +1,6 @@
 //! One import in its transaction.
 
-use crate::domain::access::{Acted, lock_in_the_way};
+use crate::domain::access::{Acted, lock_in_the_way, stale_lock};
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
@@ -105,6 +105,9 @@ impl ImportJob {
             lock_in_the_way(tx, &by, &self.permit.name, self.terms.lock_id.as_deref())?
         {
             return Ok(Err(Error::locked(lock)));
+        }
+        if let Some(why) = stale_lock(tx, &self.permit.name, self.terms.lock_id.as_deref())? {
+            return Ok(Err(why));
         }
         let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
             Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?))
