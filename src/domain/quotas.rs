@@ -174,9 +174,25 @@ pub(in crate::domain) fn of_rejected(stored: usize) -> WorkspaceUse {
     }
 }
 
-/// Judges an act that adds to the workspace of an address. The inner error is why it may not.
+/// What a state brings to the workspace of another address: all that it has.
+pub(in crate::domain) fn of_move(
+    tx: &Tx<'_>,
+    state: StateId,
+    (from, to): (&StateName, &StateName),
+) -> Result<WorkspaceUse, StoreError> {
+    if from.workspace == to.workspace {
+        return Ok(WorkspaceUse::default());
+    }
+    tx.state_use(state)
+}
+
+/// Judges an act that adds to the workspace of an address: all of it together, and before anything
+/// of it is done. The inner error is why it may not.
 pub(in crate::domain) fn judge(tx: &Tx<'_>, name: &StateName, adds: WorkspaceUse) -> Acted<()> {
     let workspace = name.workspace.as_str();
+    if adds == WorkspaceUse::default() {
+        return Ok(Ok(()));
+    }
     let Some(WorkspaceQuota { quota, .. }) = tx.quota(workspace)? else {
         return Ok(Ok(()));
     };
@@ -204,17 +220,4 @@ pub(in crate::domain) fn judge(tx: &Tx<'_>, name: &StateName, adds: WorkspaceUse
     }
     tx.count_write(workspace, minute)?;
     Ok(Ok(()))
-}
-
-/// Judges a state that comes to the workspace of another address with all that it has.
-pub(in crate::domain) fn judge_move(
-    tx: &Tx<'_>,
-    state: StateId,
-    (from, to): (&StateName, &StateName),
-) -> Acted<()> {
-    if from.workspace == to.workspace {
-        return Ok(Ok(()));
-    }
-    let adds = tx.state_use(state)?;
-    judge(tx, to, adds)
 }

@@ -391,13 +391,12 @@ impl RollbackJob {
 
     /// Judges the new version by the quota of its workspace, and all that comes with it.
     fn judge_quota(&self, tx: &Tx<'_>, now: &RollbackTarget) -> Acted<()> {
-        if let Some(away) = &now.away
-            && let Err(why) = quotas::judge_move(tx, now.state, (away, &self.name))?
-        {
-            return Ok(Err(why));
+        // A state of which every version was refused counts as none until now.
+        let is_live = now.live().is_some();
+        let mut adds = quotas::of_version(is_live, self.prepared.blob.frame.len());
+        if let Some(away) = &now.away {
+            adds = quotas::of_move(tx, now.state, (away, &self.name))?.with(adds);
         }
-        let is_live = now.visibility == Visibility::Live;
-        let adds = quotas::of_version(is_live, self.prepared.blob.frame.len());
         quotas::judge(tx, &self.name, adds)
     }
 
