@@ -134,10 +134,6 @@ impl Retention<'_> {
     /// Removes what the policy does not keep, and gives the space back. One run at a time.
     pub async fn prune(&self, caller: &Caller, asked: &PruneRequest) -> Result<PruneReport, Error> {
         self.may_operate(caller)?;
-        let what = json!({
-            "policy": asked.policy, "workspace": asked.workspace, "buildingBlock": asked.block,
-        });
-        second_person(self.engine, caller, GuardedAct::Prune, what).await?;
         let _alone = self
             .pruning
             .running
@@ -148,6 +144,11 @@ impl Retention<'_> {
         }
         let now = clock::now();
         let mut walk = self.begin(asked, now).await?;
+        // What is refused anyhow uses no approval up.
+        let what = json!({
+            "policy": asked.policy, "workspace": asked.workspace, "buildingBlock": asked.block,
+        });
+        second_person(self.engine, caller, GuardedAct::Prune, what).await?;
         let under_way = RunUnderWay::begin(self.engine, caller, asked);
         let before = self.content.space().await?;
         let (mut report, mut released) = (PruneReport::default(), 0);

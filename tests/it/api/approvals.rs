@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate};
-use crate::trusts::issuer::any_trust;
+use crate::trusts::issuer::{Issuer, any_trust};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -126,6 +126,60 @@ fn a_purge_is_done_once_after_another_key_has_approved_this_very_purge() {
         .map(|(kind, who)| (kind.clone(), who.clone()))
         .collect();
     assert_eq!(told, expected);
+}
+
+#[test]
+fn nor_does_a_trust_that_was_made_for_it_or_a_secret_that_was_taken_for_it() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    let id = waits(site.purge(&first, &[1]));
+    let issuer = Issuer::new();
+    let mut trust = issuer.trust("everywhere");
+    (trust["workspace"], trust["role"]) = (Value::Null, json!("admin"));
+    first.post_json("/api/trusts", &trust).expect_status(201);
+    let trusted = site.server.with(&issuer.token(&json!({})));
+    give(&trusted, id).expect_problem(403, "forbidden");
+    let me = site.second.get("/api/whoami").expect_status(200).json();
+    let second = me["key"]["id"].as_str().expect("an id");
+    let rotate = format!("/api/keys/{second}/rotate");
+    let taken = first
+        .post_json(&rotate, &json!({ "grace": 600 }))
+        .expect_status(200);
+    let taken = site
+        .server
+        .with(taken.json()["secret"].as_str().expect("a secret"));
+    for who in [&taken, &site.second] {
+        give(who, id).expect_problem(403, "forbidden");
+    }
+    assert!(!site.is_purged(1));
+    // What is asked for afterwards may be approved by both.
+    let id = waits(site.purge(&first, &[2]));
+    give(&trusted, id).expect_status(200);
+    site.purge(&first, &[2]).expect_status(200);
+}
+
+#[test]
+fn what_is_refused_anyhow_neither_asks_nor_uses_an_approval_up() {
+    let site = Site::new("purge,prune");
+    let first = site.server.admin();
+    site.purge(&first, &[3])
+        .expect_problem(409, "current_version");
+    site.purge(&first, &[9]).expect_problem(404, "no_version");
+    let prune = json!({
+        "policy": { "keep_last": 1 }, "workspace": "team", "buildingBlock": "none",
+    });
+    first
+        .post_json("/api/prune", &prune)
+        .expect_problem(404, "no_state");
+    assert!(waiting(&first).is_empty());
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    let hold = format!("{}/versions/1/hold", state_path("team/net"));
+    first
+        .post_json(&hold, &json!({ "reason": "audit" }))
+        .expect_status(200);
+    site.purge(&first, &[1]).expect_problem(409, "version_held");
+    first.send("DELETE", &hold, "").expect_status(200);
+    site.purge(&first, &[1]).expect_status(200);
 }
 
 #[test]
