@@ -217,10 +217,18 @@ fn a_rollback_is_judged_with_all_that_it_brings() {
         let path = format!("{}/rollback", state_path("team/net"));
         admin.post_json(&path, &json!({ "version": 1 }))
     };
+    let refused = || {
+        let path = format!("{}/rollback", state_path("team/net"));
+        let ask = json!({ "version": 1, "dry_run": true });
+        let told = admin.post_json(&path, &ask).expect_status(200).json();
+        told["refused"][0]["code"].clone()
+    };
     set(&server, "team", &json!({ "versions": 2 })).expect_status(200);
+    assert_eq!(refused(), "quota_exceeded");
     exceeded(rollback(), "versions");
     admin.read("team/net").expect_problem(410, "moved");
     set(&server, "team", &json!({ "versions": 3, "rate": 1 })).expect_status(200);
+    assert_eq!(refused(), Value::Null);
     rollback().expect_status(200);
     assert_eq!(used(&server, "team")["versions"], 3);
 }
