@@ -18,6 +18,7 @@ use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::KeyId;
 use crate::model::token::CredentialOwner;
 use crate::store::{StoreError, Touches, Tx, View};
 
@@ -181,8 +182,10 @@ fn used_or_asked(
             return Ok(Ok(Some(found.clone())));
         }
         tx.remove_approval(found.id)?;
-        tx.record(&event(EventKind::ApprovalUse, by, tx.now(), found))?;
-        return Ok(Ok(None));
+        if still_counts(tx, found)? {
+            tx.record(&event(EventKind::ApprovalUse, by, tx.now(), found))?;
+            return Ok(Ok(None));
+        }
     }
     if live.len() >= MAX_WAITING {
         return Ok(Err(Error::TooManyApprovals(MAX_WAITING)));
@@ -192,6 +195,21 @@ fn used_or_asked(
     noted.attention = true;
     tx.record(&noted)?;
     Ok(Ok(Some(asked)))
+}
+
+/// Whether an approval counts that was given: not if the key was revoked or got another secret
+/// since, or the trust was removed. Somebody else may have had them.
+fn still_counts(tx: &Tx<'_>, given: &Approval) -> Result<bool, StoreError> {
+    let by = given.approved_by.as_ref();
+    let Some(id) = by.and_then(|by| by.id.parse::<KeyId>().ok()) else {
+        // The person at the machine has neither.
+        return Ok(true);
+    };
+    let Some(key) = tx.key(id)?.map(|found| found.key) else {
+        return Ok(tx.trust(id)?.is_some());
+    };
+    let is_as_it_was = key.rotated_at < given.approved_at;
+    Ok(key.revoked_at.is_none() && is_as_it_was)
 }
 
 /// Six digits that no other request has.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate};
+use crate::harness::{Answer, Client, Server, Setup, state_path, statekeep, tfstate};
 use crate::trusts::issuer::{Issuer, any_trust};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
@@ -156,6 +156,56 @@ fn nor_does_a_trust_that_was_made_for_it_or_a_secret_that_was_taken_for_it() {
     let id = waits(site.purge(&first, &[2]));
     give(&trusted, id).expect_status(200);
     site.purge(&first, &[2]).expect_status(200);
+}
+
+#[test]
+fn an_approval_counts_no_more_once_the_key_that_gave_it_is_revoked() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    let mut approver = admin_key(&first, "third").expect_status(201).json();
+    for end in ["rotate", "revoke"] {
+        let secret = approver["secret"].as_str().expect("a secret");
+        let third = site.server.with(secret);
+        let key = format!(
+            "/api/keys/{}",
+            approver["key"]["id"].as_str().expect("an id")
+        );
+        let id = waits(site.purge(&first, &[1]));
+        give(&third, id).expect_status(200);
+        if end == "rotate" {
+            let rotated = first.post_json(&format!("{key}/rotate"), &json!({}));
+            approver = rotated.expect_status(200).json();
+        } else {
+            first.send("DELETE", &key, "").expect_status(200);
+        }
+        assert_ne!(waits(site.purge(&first, &[1])), id, "{end}");
+        assert!(!site.is_purged(1));
+        let path = format!("/api/approvals/{}", waits(site.purge(&first, &[1])));
+        first.send("DELETE", &path, "").expect_status(200);
+    }
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    site.purge(&first, &[1]).expect_status(200);
+}
+
+#[test]
+fn an_approval_does_not_come_back_with_a_backup() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    let dir = TempDir::new().expect("a folder");
+    let (file, data) = (dir.path().join("b.tar.zst"), dir.path().join("data"));
+    let (file, to) = (file.to_str().expect("UTF-8"), data.to_str().expect("UTF-8"));
+    assert!(site.server.cli(&["backup", file]).status.success());
+    site.purge(&first, &[1]).expect_status(200);
+    let restored = statekeep(&["restore", file, "--data", to]).output();
+    assert!(restored.expect("it runs").status.success());
+    let copy = Setup::new()
+        .data(&data)
+        .flag("--two-person", "purge")
+        .start();
+    let first = first.at(&copy);
+    assert!(waiting(&first).is_empty());
+    waits(site.purge(&first, &[1]));
 }
 
 #[test]
