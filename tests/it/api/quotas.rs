@@ -254,6 +254,23 @@ fn a_state_of_refused_writes_alone_counts_once_a_rollback_makes_one_current() {
 }
 
 #[test]
+fn a_deleted_state_that_is_imported_is_no_state_more() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    set(&server, "team", &json!({ "states": 1 })).expect_status(200);
+    owner
+        .write("team/a", tfstate(L1, 1), None)
+        .expect_status(200);
+    let import = |query: &str| {
+        let path = format!("{}/import{query}", state_path("team/gone"));
+        owner.send("POST", &path, tfstate(L1, 1))
+    };
+    exceeded(import(""), "states");
+    import("?deleted=true").expect_status(200);
+    assert_eq!(used(&server, "team")["states"], 1);
+}
+
+#[test]
 fn bytes_are_those_on_the_disk_and_come_back_with_pruning() {
     let server = Server::start();
     let owner = server.key("team", "owner");

@@ -126,7 +126,9 @@ impl ImportJob {
         let adds = if self.terms.rejected.is_some() {
             quotas::of_rejected(size)
         } else {
-            quotas::of_version(lookup.live().is_some(), size)
+            // One that is left deleted is no state more.
+            let is_none_more = lookup.live().is_some() || self.permit.deleted;
+            quotas::of_version(is_none_more, size)
         };
         if let Err(why) = quotas::judge(tx, &self.permit.name, adds)? {
             return Ok(Err(why));
