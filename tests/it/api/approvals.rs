@@ -293,6 +293,9 @@ fn each_guarded_act_asks_and_others_do_not() {
     first.post_json("/api/prune", &prune).expect_status(200);
     set().expect_status(200);
     admin_key(&first, "third").expect_status(201);
+    // How long the old secret lives on is a part of the act.
+    let lives_on = json!({ "grace": 600 });
+    waits(first.post_json(&format!("/api/keys/{second_id}/rotate"), &lives_on));
     rotate().expect_status(200);
     // The row of the purged version stays.
     assert_eq!(site.server.admin().versions("team/net").len(), 2);
