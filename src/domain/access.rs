@@ -207,6 +207,17 @@ pub(super) fn lock_in_the_way(
     }
 }
 
+/// Why an act is refused that names a lock which is not held any more: whoever broke it may have
+/// done so to keep the state from this very act.
+pub(super) fn stale_lock(
+    tx: &Tx<'_>,
+    name: &StateName,
+    lock_id: Option<&str>,
+) -> Result<Option<Error>, StoreError> {
+    let is_stale = lock_id.is_some() && tx.lock(name)?.is_none();
+    Ok(is_stale.then(|| Error::StaleLockId(name.clone())))
+}
+
 /// The freeze of a state as a lock, if it keeps out a caller with this lock of their own.
 pub(super) fn freeze_in_the_way(
     tx: &Tx<'_>,

@@ -2,8 +2,8 @@
 //! act only for a caller whose very act another key has approved within the last hour.
 //!
 //! The first call leaves a request and is refused. After the approval the same call does the act,
-//! once. Whoever asked cannot approve, nor can a key that is younger than the request. Both people
-//! are in the event log.
+//! once. Whoever asked cannot approve, nor can a key, a secret or a trust that is younger than the
+//! request. Both people are in the event log.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::KeyId;
+use crate::model::token::CredentialOwner;
 use crate::store::{StoreError, Touches, Tx, View};
 
 /// How long a request waits, and how long an approval counts.
@@ -89,13 +91,8 @@ fn give(tx: &Tx<'_>, by: LiveCaller<'_>, id: u32, now: Timestamp) -> Acted<Appro
     if found.asked_by.id == by.actor.id {
         return Ok(Err(denied("it was asked for with the same key")));
     }
-    // A key that was made for this would not be a second person's.
-    if let Some(key) = by.key()
-        && tx
-            .key(key)?
-            .is_some_and(|found_key| found_key.key.created_at >= found.asked_at)
-    {
-        return Ok(Err(denied("this key is younger than the request")));
+    if let Some(what) = younger_credentials(tx, by, found.asked_at)? {
+        return Ok(Err(denied(&format!("{what} is younger than the request"))));
     }
     found.ends_at = now + LIFETIME;
     found.approved_by = Some(by.actor.clone());
@@ -103,6 +100,27 @@ fn give(tx: &Tx<'_>, by: LiveCaller<'_>, id: u32, now: Timestamp) -> Acted<Appro
     tx.approve(id, &by.actor, (tx.now(), found.ends_at))?;
     tx.record(&event(EventKind::ApprovalGive, by, tx.now(), &found))?;
     Ok(Ok(found))
+}
+
+/// What of the caller's credentials came to be after a moment, if something did. A key or a trust
+/// that was made for an act would not be a second person's, nor would one whose secret the first
+/// person has got by a rotation.
+fn younger_credentials(
+    tx: &Tx<'_>,
+    by: LiveCaller<'_>,
+    asked_at: Timestamp,
+) -> Result<Option<&'static str>, StoreError> {
+    let Some(owner) = by.owner() else {
+        return Ok(None);
+    };
+    Ok(match tx.credential_owner(owner)? {
+        Some(CredentialOwner::Key(key)) if key.created_at >= asked_at => Some("this key"),
+        Some(CredentialOwner::Key(key)) if key.rotated_at.is_some_and(|at| at >= asked_at) => {
+            Some("the secret of this key")
+        }
+        Some(CredentialOwner::Trust(trust)) if trust.created_at >= asked_at => Some("this trust"),
+        Some(CredentialOwner::Key(_) | CredentialOwner::Trust(_)) | None => None,
+    })
 }
 
 fn denied(why: &str) -> Error {
@@ -164,8 +182,10 @@ fn used_or_asked(
             return Ok(Ok(Some(found.clone())));
         }
         tx.remove_approval(found.id)?;
-        tx.record(&event(EventKind::ApprovalUse, by, tx.now(), found))?;
-        return Ok(Ok(None));
+        if still_counts(tx, found)? {
+            tx.record(&event(EventKind::ApprovalUse, by, tx.now(), found))?;
+            return Ok(Ok(None));
+        }
     }
     if live.len() >= MAX_WAITING {
         return Ok(Err(Error::TooManyApprovals(MAX_WAITING)));
@@ -175,6 +195,21 @@ fn used_or_asked(
     noted.attention = true;
     tx.record(&noted)?;
     Ok(Ok(Some(asked)))
+}
+
+/// Whether an approval counts that was given: not if the key was revoked or got another secret
+/// since, or the trust was removed. Somebody else may have had them.
+fn still_counts(tx: &Tx<'_>, given: &Approval) -> Result<bool, StoreError> {
+    let by = given.approved_by.as_ref();
+    let Some(id) = by.and_then(|by| by.id.parse::<KeyId>().ok()) else {
+        // The person at the machine has neither.
+        return Ok(true);
+    };
+    let Some(key) = tx.key(id)?.map(|found| found.key) else {
+        return Ok(tx.trust(id)?.is_some());
+    };
+    let is_as_it_was = key.rotated_at < given.approved_at;
+    Ok(key.revoked_at.is_none() && is_as_it_was)
 }
 
 /// Six digits that no other request has.

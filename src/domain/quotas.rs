@@ -174,13 +174,43 @@ pub(in crate::domain) fn of_rejected(stored: usize) -> WorkspaceUse {
     }
 }
 
-/// Judges an act that adds to the workspace of an address. The inner error is why it may not.
+/// What a state brings to the workspace of another address: all that it has.
+pub(in crate::domain) fn of_move(
+    view: &View<'_>,
+    state: StateId,
+    (from, to): (&StateName, &StateName),
+) -> Result<WorkspaceUse, StoreError> {
+    if from.workspace == to.workspace {
+        return Ok(WorkspaceUse::default());
+    }
+    view.state_use(state)
+}
+
+/// Judges an act that adds to the workspace of an address: all of it together, and before anything
+/// of it is done. The inner error is why it may not.
 pub(in crate::domain) fn judge(tx: &Tx<'_>, name: &StateName, adds: WorkspaceUse) -> Acted<()> {
+    match judged(tx, name, adds, tx.now())? {
+        Ok(None) => Ok(Ok(())),
+        Ok(Some(minute)) => tx.count_write(name.workspace.as_str(), minute).map(Ok),
+        Err(why) => Ok(Err(why)),
+    }
+}
+
+/// The same for an act that is only looked at. Gives the minute in which it counts, if it does.
+pub(in crate::domain) fn judged(
+    view: &View<'_>,
+    name: &StateName,
+    adds: WorkspaceUse,
+    now: Timestamp,
+) -> Acted<Option<u64>> {
     let workspace = name.workspace.as_str();
-    let Some(WorkspaceQuota { quota, .. }) = tx.quota(workspace)? else {
-        return Ok(Ok(()));
+    if adds == WorkspaceUse::default() {
+        return Ok(Ok(None));
+    }
+    let Some(WorkspaceQuota { quota, .. }) = view.quota(workspace)? else {
+        return Ok(Ok(None));
     };
-    let used = tx.workspace_use(workspace)?;
+    let used = view.workspace_use(workspace)?;
     if let Some((kind, bound, used)) = quota.exceeded(&used, &adds) {
         return Ok(Err(Error::QuotaExceeded {
             workspace: workspace.to_owned(),
@@ -190,11 +220,10 @@ pub(in crate::domain) fn judge(tx: &Tx<'_>, name: &StateName, adds: WorkspaceUse
         }));
     }
     let Some(rate) = quota.rate else {
-        return Ok(Ok(()));
+        return Ok(Ok(None));
     };
-    let now = tx.now();
     let minute = u64::try_from(now.millis() / 1_000 / MINUTE).unwrap_or(0);
-    let (last, writes) = tx.writes_in_minute(workspace)?;
+    let (last, writes) = view.writes_in_minute(workspace)?;
     if last == minute && writes >= rate {
         return Ok(Err(Error::RateExceeded {
             workspace: workspace.to_owned(),
@@ -202,19 +231,5 @@ pub(in crate::domain) fn judge(tx: &Tx<'_>, name: &StateName, adds: WorkspaceUse
             wait: u64::try_from(MINUTE - now.millis() / 1_000 % MINUTE).unwrap_or(1),
         }));
     }
-    tx.count_write(workspace, minute)?;
-    Ok(Ok(()))
-}
-
-/// Judges a state that comes to the workspace of another address with all that it has.
-pub(in crate::domain) fn judge_move(
-    tx: &Tx<'_>,
-    state: StateId,
-    (from, to): (&StateName, &StateName),
-) -> Acted<()> {
-    if from.workspace == to.workspace {
-        return Ok(Ok(()));
-    }
-    let adds = tx.state_use(state)?;
-    judge(tx, to, adds)
+    Ok(Ok(Some(minute)))
 }

@@ -68,6 +68,18 @@ pub struct WorkspaceUse {
     pub versions: u64,
 }
 
+impl WorkspaceUse {
+    /// This and what else comes with the same state.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            states: self.states.max(other.states),
+            versions: self.versions.saturating_add(other.versions),
+        }
+    }
+}
+
 impl Quota {
     /// Its values, with their names.
     pub const fn values(&self) -> [(&'static str, Option<u64>); 4] {

@@ -219,7 +219,9 @@ impl<'a> Keys<'a> {
             return Err(Error::KeyEnded);
         }
         if caller.key() != Some(id) {
-            let what = json!({ "rotate": id.to_string(), "name": key.name });
+            let what = json!({
+                "rotate": id.to_string(), "name": key.name, "grace": grace.as_secs(),
+            });
             self.takes_two(caller, &key.grant, what).await?;
         }
         let secret = Secret::for_key(id, random());

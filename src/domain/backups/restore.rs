@@ -31,7 +31,8 @@ use crate::model::key::{ApiKey, KeyStatus};
 use crate::sabotage::{self, Fault};
 use crate::seal::StorageKey;
 use crate::store::{
-    ANCHOR_FILE, FILE_NAME, RESTORE_FOLDER, RESTORED_DATABASE, Touches, Tx, begun_restore,
+    ANCHOR_FILE, FILE_NAME, RESTORE_FOLDER, RESTORED_DATABASE, StoreError, Touches, Tx,
+    begun_restore,
 };
 
 /// What a file system puts into a directory by itself.
@@ -233,6 +234,7 @@ async fn own(
             return Ok(Ok((0, 0, Vec::new())));
         }
         let tokens = tx.end_all_tokens()?;
+        forget_approvals(tx)?;
         // An exercise must not call those whom the data of then told.
         let hooks = tx.disable_hooks()?;
         let mut locked = Vec::new();
@@ -260,6 +262,17 @@ async fn own(
         Ok(Ok((tokens, hooks, locked)))
     };
     act(&opened.engine, &operator(), (Touches::Everything, 0), job).await
+}
+
+/// What a second person had approved may have been done since. A damaged row counts nothing.
+fn forget_approvals(tx: &Tx<'_>) -> Result<(), StoreError> {
+    match tx.approvals() {
+        Ok(all) => all
+            .iter()
+            .try_for_each(|approval| tx.remove_approval(approval.id)),
+        Err(StoreError::BadRow(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The keys that have not ended.

@@ -54,6 +54,12 @@ pub enum Error {
     /// No lock is held.
     #[error("nobody holds a lock on {0}")]
     NoLock(StateName),
+    /// The lock that an act names is not held any more.
+    #[error(
+        "the lock that this names is not held on {0} any more, so nothing was done; see who has \
+            written since, then send it without an ID, or lock again"
+    )]
+    StaleLockId(StateName),
     /// No such event, or none that the caller may see.
     #[error("there is no event {0}; GET /api/events lists them")]
     NoEvent(u64),

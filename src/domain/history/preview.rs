@@ -11,6 +11,7 @@ use crate::domain::error::refusals::{NoRollback, NotCompared};
 use crate::domain::history::History;
 use crate::domain::history::compare::{compare_aside, hindrance};
 use crate::domain::history::rollback::{Rollback, RollbackTarget, find};
+use crate::domain::quotas;
 use crate::domain::states::deaths::dead_lock;
 use crate::model::caller::Caller;
 use crate::model::clock;
@@ -125,7 +126,10 @@ impl History<'_> {
         };
         let is_unchanged = found.is_unchanged(ask.number);
         let asked = Asked { caller, name, ask };
-        let refusals = refusals(&asked, &found, &wanted, (lock.as_ref(), &freezes));
+        let mut refusals = refusals(&asked, &found, &wanted, (lock.as_ref(), &freezes));
+        let by_quota = |view: &View<'_>| by_quota(view, name, &found);
+        let by_quota = self.engine.store.read_inline(by_quota).await?;
+        refusals.extend(by_quota.filter(|_| !is_unchanged));
         let transferred_to = match &found.visibility {
             Visibility::Transferred(to) => Some(to.clone()),
             Visibility::Live | Visibility::Deleted => None,
@@ -281,6 +285,26 @@ fn by_freeze(
             freeze.as_lock(name).id
         ),
     })
+}
+
+/// The quota that keeps a rollback out. How many bytes the new version takes is not known before it
+/// is made; it takes some.
+fn by_quota(
+    view: &View<'_>,
+    name: &StateName,
+    found: &RollbackTarget,
+) -> Result<Option<RollbackRefusal>, StoreError> {
+    let adds = found.adds(view, name, 1)?;
+    let Err(why) = quotas::judged(view, name, adds, clock::now())? else {
+        return Ok(None);
+    };
+    let code = if matches!(why, Error::RateExceeded { .. }) {
+        ErrorCode::RateExceeded
+    } else {
+        ErrorCode::QuotaExceeded
+    };
+    let detail = why.to_string();
+    Ok(Some(RollbackRefusal { code, detail }))
 }
 
 fn by_lock(ask: &Rollback, lock: Option<&HeldLock>, is_own: bool) -> Option<RollbackRefusal> {

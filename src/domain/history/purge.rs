@@ -98,6 +98,10 @@ impl History<'_> {
         which: Which,
     ) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
+        // What is refused anyhow uses no approval up.
+        if let Err(error) = self.planned(name, &which).await {
+            return Err(explained(&self.engine.store, error).await);
+        }
         let what = json!({ "state": name.to_string(), "versions": which.told() });
         second_person(self.engine, caller, GuardedAct::Purge, what).await?;
         let alone = self.content.purge_alone().await;
@@ -116,6 +120,13 @@ impl History<'_> {
         })
     }
 
+    /// What is to go, or why it may not.
+    async fn planned(&self, name: &StateName, which: &Which) -> Result<PurgePlan, Error> {
+        let (wanted, asked) = (name.clone(), which.clone());
+        let read = move |view: &View<'_>| plan(view, &wanted, &asked);
+        self.engine.store.read(read).await?
+    }
+
     /// Removes content. The numbers of those that still had some.
     async fn remove_content(
         &self,
@@ -123,13 +134,7 @@ impl History<'_> {
         name: &StateName,
         which: Which,
     ) -> Result<Vec<u64>, Error> {
-        let (wanted, asked) = (name.clone(), which.clone());
-        let planned = self
-            .engine
-            .store
-            .read(move |view| plan(view, &wanted, &asked))
-            .await?;
-        let plan = Arc::new(planned?);
+        let plan = Arc::new(self.planned(name, &which).await?);
         self.forget_reads(caller, plan.state, &which).await?;
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();

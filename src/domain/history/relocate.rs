@@ -88,7 +88,8 @@ fn relocate(
     if !tx.may_take(id, to)? {
         return Ok(Err(Error::AddressTaken(to.clone())));
     }
-    if let Err(why) = quotas::judge_move(tx, id, (from, to))? {
+    let adds = quotas::of_move(tx, id, (from, to))?;
+    if let Err(why) = quotas::judge(tx, to, adds)? {
         return Ok(Err(why));
     }
     relocated(tx, caller, id, (from, to), min_free_space)?;

@@ -1,6 +1,6 @@
 //! Bringing a deleted, transferred or moved state back.
 
-use crate::domain::access::{Acted, authorize, lock_in_the_way};
+use crate::domain::access::{Acted, authorize, lock_in_the_way, stale_lock};
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::history::History;
@@ -12,6 +12,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::quota::WorkspaceUse;
 use crate::model::state::{Lookup, StateId, Visibility};
 use crate::model::version::{NewVersion, Version, VersionKind};
 use crate::store::{StoreError, Touches, Tx};
@@ -119,13 +120,18 @@ impl Restore {
         if let Some(lock) = self.lock_in_the_way(tx, by)? {
             return Ok(Err(Error::locked(lock)));
         }
+        if let Some(why) = stale_lock(tx, &self.name, self.lock_id.as_deref())? {
+            return Ok(Err(why));
+        }
+        if self.away.is_some() && !tx.may_take(id, &self.name)? {
+            return Ok(Err(Error::AddressTaken(self.name.clone())));
+        }
+        let is_live = visibility == Visibility::Live;
+        if let Err(why) = self.judge_quota(tx, id, is_live)? {
+            return Ok(Err(why));
+        }
+        // From here on something is done, and nothing is refused any more.
         if let Some(away) = &self.away {
-            if !tx.may_take(id, &self.name)? {
-                return Ok(Err(Error::AddressTaken(self.name.clone())));
-            }
-            if let Err(why) = quotas::judge_move(tx, id, (away, &self.name))? {
-                return Ok(Err(why));
-            }
             relocated(tx, by, id, (away, &self.name), self.min_free_space)?;
         }
         let transferred_to = match visibility {
@@ -133,12 +139,21 @@ impl Restore {
             Visibility::Deleted => None,
             Visibility::Transferred(to) => Some(to),
         };
-        // It shares the bytes that are there.
-        if let Err(why) = quotas::judge(tx, &self.name, quotas::of_version(false, 0))? {
-            return Ok(Err(why));
-        }
         self.bring_back(tx, by, (id, &current), transferred_to)
             .map(|version| Ok(Some(version)))
+    }
+
+    /// Judges all that the state brings by the quota of its workspace, and the version by which a
+    /// hidden one comes back; that shares the bytes that are there.
+    fn judge_quota(&self, tx: &Tx<'_>, id: StateId, is_live: bool) -> Acted<()> {
+        let mut adds = WorkspaceUse::default();
+        if let Some(away) = &self.away {
+            adds = quotas::of_move(tx, id, (away, &self.name))?;
+        }
+        if !is_live {
+            adds = adds.with(quotas::of_version(false, 0));
+        }
+        quotas::judge(tx, &self.name, adds)
     }
 
     fn lock_in_the_way(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Result<Option<Lock>, StoreError> {

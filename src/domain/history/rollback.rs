@@ -25,6 +25,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::quota::WorkspaceUse;
 use crate::model::state::{Lookup, StateId, Visibility};
 use crate::model::terraform::serial;
 use crate::model::version::{NewVersion, Version, VersionKind};
@@ -141,6 +142,22 @@ impl RollbackTarget {
                 .map(Some)
                 .ok_or(NoRollback::NoSerialLeft)
         }
+    }
+
+    /// What a rollback adds to the workspace of the address where it is asked for: a new version
+    /// that takes so many bytes, and all that comes with it from elsewhere.
+    pub(in crate::domain) fn adds(
+        &self,
+        view: &View<'_>,
+        name: &StateName,
+        stored: usize,
+    ) -> Result<WorkspaceUse, StoreError> {
+        // A state of which every version was refused counts as none until now.
+        let version = quotas::of_version(self.live().is_some(), stored);
+        let Some(away) = &self.away else {
+            return Ok(version);
+        };
+        Ok(quotas::of_move(view, self.state, (away, name))?.with(version))
     }
 
     /// Whether somebody wrote, deleted or brought back since the caller has looked.
@@ -391,13 +408,7 @@ impl RollbackJob {
 
     /// Judges the new version by the quota of its workspace, and all that comes with it.
     fn judge_quota(&self, tx: &Tx<'_>, now: &RollbackTarget) -> Acted<()> {
-        if let Some(away) = &now.away
-            && let Err(why) = quotas::judge_move(tx, now.state, (away, &self.name))?
-        {
-            return Ok(Err(why));
-        }
-        let is_live = now.visibility == Visibility::Live;
-        let adds = quotas::of_version(is_live, self.prepared.blob.frame.len());
+        let adds = now.adds(tx, &self.name, self.prepared.blob.frame.len())?;
         quotas::judge(tx, &self.name, adds)
     }
 

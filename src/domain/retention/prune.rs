@@ -52,6 +52,8 @@ const BYTES_PER_STEP: u64 = 4 * MIB;
 struct Planned {
     state: StateId,
     name: StateName,
+    /// The policy that says so.
+    policy: Policy,
     plan: RetentionPlan,
 }
 
@@ -101,6 +103,7 @@ impl Walk {
         Ok(Some(Planned {
             state,
             name: name.clone(),
+            policy,
             plan,
         }))
     }
@@ -131,10 +134,6 @@ impl Retention<'_> {
     /// Removes what the policy does not keep, and gives the space back. One run at a time.
     pub async fn prune(&self, caller: &Caller, asked: &PruneRequest) -> Result<PruneReport, Error> {
         self.may_operate(caller)?;
-        let what = json!({
-            "policy": asked.policy, "workspace": asked.workspace, "buildingBlock": asked.block,
-        });
-        second_person(self.engine, caller, GuardedAct::Prune, what).await?;
         let _alone = self
             .pruning
             .running
@@ -145,6 +144,11 @@ impl Retention<'_> {
         }
         let now = clock::now();
         let mut walk = self.begin(asked, now).await?;
+        // What is refused anyhow uses no approval up.
+        let what = json!({
+            "policy": asked.policy, "workspace": asked.workspace, "buildingBlock": asked.block,
+        });
+        second_person(self.engine, caller, GuardedAct::Prune, what).await?;
         let under_way = RunUnderWay::begin(self.engine, caller, asked);
         let before = self.content.space().await?;
         let (mut report, mut released) = (PruneReport::default(), 0);
@@ -153,7 +157,7 @@ impl Retention<'_> {
             for state in planned {
                 let state = self.relying_on_what_is_readable(&walk, state).await?;
                 let progress = (report.summary.removed, &under_way.removed);
-                let removed = self.remove(caller, &state, progress).await?;
+                let removed = self.remove(caller, &walk, &state, progress).await?;
                 report.add(&state.name, &state.plan, removed);
             }
             if next.is_none() {
@@ -294,16 +298,18 @@ impl Retention<'_> {
     async fn remove(
         &self,
         caller: &Caller,
+        walk: &Walk,
         planned: &Planned,
         (before, removed): (u64, &Arc<AtomicU64>),
     ) -> Result<Removed, Error> {
         let mut numbers = planned.plan.remove.as_slice();
         let mut so_far = Removed::default();
-        let mut event = None;
-        while !numbers.is_empty() {
+        let (mut event, mut goes_on) = (None, true);
+        while goes_on && !numbers.is_empty() {
             let step = Step {
+                walk: walk.clone(),
                 state: planned.state,
-                name: planned.name.clone(),
+                policy: planned.policy.clone(),
                 numbers: numbers.iter().take(VERSIONS_PER_STEP).copied().collect(),
                 so_far,
                 event,
@@ -312,7 +318,8 @@ impl Retention<'_> {
             };
             let touches = Touches::State(planned.state);
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
-            (so_far, event) = act(self.engine, caller, (touches, 0), run).await?;
+            let done = act(self.engine, caller, (touches, 0), run).await?;
+            (so_far, event, goes_on) = (done.so_far, done.event, done.goes_on);
             numbers = planned
                 .plan
                 .remove
@@ -346,8 +353,10 @@ impl Retention<'_> {
 
 /// One transaction of a run: some versions of one state, and the event that tells of it.
 struct Step {
+    walk: Walk,
     state: StateId,
-    name: StateName,
+    /// The policy by which it was planned.
+    policy: Policy,
     numbers: Vec<u64>,
     so_far: Removed,
     /// The place in the log of the event of the steps before.
@@ -358,8 +367,45 @@ struct Step {
     removed_by_run: Arc<AtomicU64>,
 }
 
+/// What a step came to.
+struct Stepped {
+    so_far: Removed,
+    event: Option<u64>,
+    /// Whether the plan still holds.
+    goes_on: bool,
+}
+
+impl Stepped {
+    const fn of(so_far: Removed, event: Option<u64>, goes_on: bool) -> Self {
+        Self {
+            so_far,
+            event,
+            goes_on,
+        }
+    }
+}
+
 impl Step {
-    fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<(Removed, Option<u64>)> {
+    /// The state's address, if the policy there is the one by which it was planned. A person may
+    /// have set another since, or moved the state to where another one holds: what they were
+    /// answered holds for all that is removed after it.
+    fn planned_at(&self, tx: &Tx<'_>) -> Result<Option<StateName>, StoreError> {
+        let Some(name) = tx.name_of(self.state)? else {
+            return Ok(None);
+        };
+        let StateWalk {
+            workspace, block, ..
+        } = &self.walk.states;
+        let is = |asked: &Option<String>, name: &str| asked.as_deref().is_none_or(|it| it == name);
+        let is_asked = is(workspace, name.workspace.as_str()) && is(block, name.block.as_str());
+        let in_force = self.walk.policy_of(tx, &name)?;
+        Ok(Some(name).filter(|_| is_asked && in_force.as_ref() == Some(&self.policy)))
+    }
+
+    fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<Stepped> {
+        let Some(name) = self.planned_at(tx)? else {
+            return Ok(Ok(Stepped::of(self.so_far, self.event, false)));
+        };
         let removed = tx.prune(self.state, &self.numbers, BYTES_PER_STEP)?;
         let so_far = Removed {
             looked_at: self.so_far.looked_at + removed.looked_at,
@@ -370,7 +416,7 @@ impl Step {
         let removed_by_run = self.before + so_far.count;
         self.removed_by_run.store(removed_by_run, Ordering::Relaxed);
         if removed.count == 0 {
-            return Ok(Ok((so_far, self.event)));
+            return Ok(Ok(Stepped::of(so_far, self.event, true)));
         }
         let detail = serde_json::json!({
             "removed": so_far.count,
@@ -379,13 +425,13 @@ impl Step {
         });
         if let Some(seq) = self.event {
             tx.amend_event(seq, tx.now(), &detail)?;
-            return Ok(Ok((so_far, self.event)));
+            return Ok(Ok(Stepped::of(so_far, self.event, true)));
         }
         tx.record(
             &NewEvent::new(EventKind::StatePrune, by, tx.now())
-                .on(&self.name)
+                .on(&name)
                 .detail(detail),
         )?;
-        Ok(Ok((so_far, Some(tx.last_event()?))))
+        Ok(Ok(Stepped::of(so_far, Some(tx.last_event()?), true)))
     }
 }

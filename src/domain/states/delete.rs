@@ -1,6 +1,6 @@
 //! Deleting a state: it is hidden, its history stays, and it can be brought back.
 
-use crate::domain::access::{Acted, act, lock_in_the_way};
+use crate::domain::access::{Acted, act, lock_in_the_way, stale_lock};
 use crate::domain::error::Error;
 use crate::domain::states::States;
 use crate::domain::states::permit::DeletePermit;
@@ -62,6 +62,9 @@ fn delete(
         return Ok(Ok(Deleted::Locked(lock)));
     }
     if is_live {
+        if let Some(why) = stale_lock(tx, name, lock_id)? {
+            return Ok(Err(why));
+        }
         tx.hide(id, tx.now())?;
         tx.forget_broken_lock(name)?;
         tx.record(

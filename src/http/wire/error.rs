@@ -101,6 +101,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::NoVersion(..) | Error::VersionGone(..) => Code::NoVersion,
         Error::NoResource(..) => Code::NoResource,
         Error::NoLock(_) => Code::NoLock,
+        Error::StaleLockId(_) => Code::StaleLockId,
         Error::NoTransfer(_) => Code::NoTransfer,
         Error::NoPolicy(_) => Code::NoPolicy,
         Error::NeedsApproval(_) => Code::NeedsApproval,

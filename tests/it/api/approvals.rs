@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate};
-use crate::trusts::issuer::any_trust;
+use crate::harness::{Answer, Client, Server, Setup, state_path, statekeep, tfstate};
+use crate::trusts::issuer::{Issuer, any_trust};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -129,6 +129,110 @@ fn a_purge_is_done_once_after_another_key_has_approved_this_very_purge() {
 }
 
 #[test]
+fn nor_does_a_trust_that_was_made_for_it_or_a_secret_that_was_taken_for_it() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    let id = waits(site.purge(&first, &[1]));
+    let issuer = Issuer::new();
+    let mut trust = issuer.trust("everywhere");
+    (trust["workspace"], trust["role"]) = (Value::Null, json!("admin"));
+    first.post_json("/api/trusts", &trust).expect_status(201);
+    let trusted = site.server.with(&issuer.token(&json!({})));
+    give(&trusted, id).expect_problem(403, "forbidden");
+    let me = site.second.get("/api/whoami").expect_status(200).json();
+    let second = me["key"]["id"].as_str().expect("an id");
+    let rotate = format!("/api/keys/{second}/rotate");
+    let taken = first
+        .post_json(&rotate, &json!({ "grace": 600 }))
+        .expect_status(200);
+    let taken = site
+        .server
+        .with(taken.json()["secret"].as_str().expect("a secret"));
+    for who in [&taken, &site.second] {
+        give(who, id).expect_problem(403, "forbidden");
+    }
+    assert!(!site.is_purged(1));
+    // What is asked for afterwards may be approved by both.
+    let id = waits(site.purge(&first, &[2]));
+    give(&trusted, id).expect_status(200);
+    site.purge(&first, &[2]).expect_status(200);
+}
+
+#[test]
+fn an_approval_counts_no_more_once_the_key_that_gave_it_is_revoked() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    let mut approver = admin_key(&first, "third").expect_status(201).json();
+    for end in ["rotate", "revoke"] {
+        let secret = approver["secret"].as_str().expect("a secret");
+        let third = site.server.with(secret);
+        let key = format!(
+            "/api/keys/{}",
+            approver["key"]["id"].as_str().expect("an id")
+        );
+        let id = waits(site.purge(&first, &[1]));
+        give(&third, id).expect_status(200);
+        if end == "rotate" {
+            let rotated = first.post_json(&format!("{key}/rotate"), &json!({}));
+            approver = rotated.expect_status(200).json();
+        } else {
+            first.send("DELETE", &key, "").expect_status(200);
+        }
+        assert_ne!(waits(site.purge(&first, &[1])), id, "{end}");
+        assert!(!site.is_purged(1));
+        let path = format!("/api/approvals/{}", waits(site.purge(&first, &[1])));
+        first.send("DELETE", &path, "").expect_status(200);
+    }
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    site.purge(&first, &[1]).expect_status(200);
+}
+
+#[test]
+fn an_approval_does_not_come_back_with_a_backup() {
+    let site = Site::new("purge");
+    let first = site.server.admin();
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    let dir = TempDir::new().expect("a folder");
+    let (file, data) = (dir.path().join("b.tar.zst"), dir.path().join("data"));
+    let (file, to) = (file.to_str().expect("UTF-8"), data.to_str().expect("UTF-8"));
+    assert!(site.server.cli(&["backup", file]).status.success());
+    site.purge(&first, &[1]).expect_status(200);
+    let restored = statekeep(&["restore", file, "--data", to]).output();
+    assert!(restored.expect("it runs").status.success());
+    let copy = Setup::new()
+        .data(&data)
+        .flag("--two-person", "purge")
+        .start();
+    let first = first.at(&copy);
+    assert!(waiting(&first).is_empty());
+    waits(site.purge(&first, &[1]));
+}
+
+#[test]
+fn what_is_refused_anyhow_neither_asks_nor_uses_an_approval_up() {
+    let site = Site::new("purge,prune");
+    let first = site.server.admin();
+    site.purge(&first, &[3])
+        .expect_problem(409, "current_version");
+    site.purge(&first, &[9]).expect_problem(404, "no_version");
+    let prune = json!({
+        "policy": { "keep_last": 1 }, "workspace": "team", "buildingBlock": "none",
+    });
+    first
+        .post_json("/api/prune", &prune)
+        .expect_problem(404, "no_state");
+    assert!(waiting(&first).is_empty());
+    give(&site.second, waits(site.purge(&first, &[1]))).expect_status(200);
+    let hold = format!("{}/versions/1/hold", state_path("team/net"));
+    first
+        .post_json(&hold, &json!({ "reason": "audit" }))
+        .expect_status(200);
+    site.purge(&first, &[1]).expect_problem(409, "version_held");
+    first.send("DELETE", &hold, "").expect_status(200);
+    site.purge(&first, &[1]).expect_status(200);
+}
+
+#[test]
 fn a_request_is_refused_or_taken_back() {
     let site = Site::new("purge");
     let first = site.server.admin();
@@ -189,6 +293,9 @@ fn each_guarded_act_asks_and_others_do_not() {
     first.post_json("/api/prune", &prune).expect_status(200);
     set().expect_status(200);
     admin_key(&first, "third").expect_status(201);
+    // How long the old secret lives on is a part of the act.
+    let lives_on = json!({ "grace": 600 });
+    waits(first.post_json(&format!("/api/keys/{second_id}/rotate"), &lives_on));
     rotate().expect_status(200);
     // The row of the purged version stays.
     assert_eq!(site.server.admin().versions("team/net").len(), 2);

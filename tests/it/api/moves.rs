@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Server, state_path, tfstate};
+use crate::harness::{Answer, Client, Server, eventually, state_path, tfstate};
 
 use super::L1;
 
@@ -252,4 +252,42 @@ fn the_new_address_is_one_in_every_spelling() {
     .json();
     assert_eq!(state["buildingBlock"], id);
     owner.read(&format!("team/{id}")).expect_status(200);
+}
+
+#[test]
+fn a_state_that_moves_right_after_its_write_is_found_and_so_are_others() {
+    let server = Server::start();
+    let admin = server.admin();
+    let found = |block: &str| {
+        let answer = admin.get(&format!("/api/search?kind=state&q={block}"));
+        let answer = answer.expect_status(200).json();
+        let found = answer["found"].as_array().expect("a list").iter();
+        let workspaces: Vec<Value> = found.map(|row| row["workspace"].clone()).collect();
+        (workspaces, answer["behind"] == 0)
+    };
+    // The search index gathers changes for half a second: it is behind in both workspaces.
+    let blocks = ["harbour", "lighthouse", "pier"];
+    for (block, to) in blocks.iter().zip(["early", "zone", "zone"]) {
+        let name = format!("team/{block}");
+        admin.write(&name, tfstate(L1, 1), None).expect_status(200);
+        moved(&admin, &name, &format!("{to}/{block}")).expect_status(200);
+    }
+    admin
+        .write("team/quay", tfstate(L1, 1), None)
+        .expect_status(200);
+    let blocks = [
+        ("harbour", "early"),
+        ("lighthouse", "zone"),
+        ("pier", "zone"),
+        ("quay", "team"),
+    ];
+    eventually(
+        "each is found at its address, and nothing is behind",
+        || {
+            let is_found = |(block, workspace): &(&str, &str)| {
+                found(block) == (vec![Value::from(*workspace)], true)
+            };
+            blocks.iter().all(is_found)
+        },
+    );
 }

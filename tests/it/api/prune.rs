@@ -327,3 +327,39 @@ fn the_row_of_a_purged_version_stays_whatever_the_policy_says() {
         .get(&format!("{}/versions/5", state_path("team/net")))
         .expect_problem(410, "purged");
 }
+
+#[test]
+fn a_policy_that_is_set_while_history_is_pruned_holds_from_its_answer_on() {
+    let server = Server::start();
+    let admin = server.admin();
+    let names: Vec<String> = (0..60).map(|number| format!("w{number}/net")).collect();
+    std::thread::scope(|scope| {
+        for some in names.chunks(20) {
+            scope.spawn(|| {
+                let writer = server.admin();
+                some.iter().for_each(|name| write(&writer, name, 1..=6));
+            });
+        }
+    });
+    let is_pruned = |name: &String| numbers(&admin, name).len() == 1;
+    let mut late = Vec::new();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| prune(&server.admin(), &json!({"keep_last": 1})));
+        // All are planned at once, and then pruned one after the other.
+        while !run.is_finished() && !is_pruned(&names[0]) {
+            std::thread::yield_now();
+        }
+        let last = names.iter().rev().filter(|name| !is_pruned(name));
+        for name in last.take(5) {
+            let (workspace, _) = name.split_once('/').expect("a name");
+            let set = admin.request("PUT", &format!("/api/retention/{workspace}"));
+            Client::ask(set.json(&json!({"keep_all": true}))).expect_status(200);
+            late.push((name, numbers(&admin, name)));
+        }
+        run.join().expect("a run").expect_status(200);
+    });
+    assert!(!late.is_empty(), "the run was faster than this test");
+    for (name, kept) in late {
+        assert_eq!(numbers(&admin, name), kept, "{name}");
+    }
+}

@@ -176,6 +176,100 @@ fn states_are_counted_as_they_come_go_and_move() {
     owner.send("POST", &restore, "").expect_status(200);
 }
 
+/// Two versions at `team/net`, which moves to another workspace.
+fn moved_away(server: &Server) -> Client {
+    let admin = server.admin();
+    for serial in 1..=2 {
+        admin
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
+    }
+    let to = json!({ "workspace": "other", "buildingBlock": "net" });
+    admin
+        .post_json(&format!("{}/move", state_path("team/net")), &to)
+        .expect_status(200);
+    admin
+}
+
+#[test]
+fn a_state_that_may_not_come_back_stays_where_it_is() {
+    let server = Server::start();
+    let admin = moved_away(&server);
+    admin.delete("other/net").expect_status(200);
+    let restore = format!("{}/restore", state_path("team/net"));
+    set(&server, "team", &json!({ "versions": 2 })).expect_status(200);
+    exceeded(admin.send("POST", &restore, ""), "versions");
+    admin.read("team/net").expect_problem(410, "moved");
+    assert_eq!(admin.versions("other/net").len(), 2, "nothing was moved");
+    assert_eq!(used(&server, "team")["versions"], 0);
+    // One act is one version in a minute, whatever it brings.
+    set(&server, "team", &json!({ "versions": 3, "rate": 1 })).expect_status(200);
+    admin.send("POST", &restore, "").expect_status(200);
+    assert_eq!(used(&server, "team")["versions"], 3);
+    assert_eq!(admin.read("team/net").text(), tfstate(L1, 2));
+}
+
+#[test]
+fn a_rollback_is_judged_with_all_that_it_brings() {
+    let server = Server::start();
+    let admin = moved_away(&server);
+    let rollback = || {
+        let path = format!("{}/rollback", state_path("team/net"));
+        admin.post_json(&path, &json!({ "version": 1 }))
+    };
+    let refused = || {
+        let path = format!("{}/rollback", state_path("team/net"));
+        let ask = json!({ "version": 1, "dry_run": true });
+        let told = admin.post_json(&path, &ask).expect_status(200).json();
+        told["refused"][0]["code"].clone()
+    };
+    set(&server, "team", &json!({ "versions": 2 })).expect_status(200);
+    assert_eq!(refused(), "quota_exceeded");
+    exceeded(rollback(), "versions");
+    admin.read("team/net").expect_problem(410, "moved");
+    set(&server, "team", &json!({ "versions": 3, "rate": 1 })).expect_status(200);
+    assert_eq!(refused(), Value::Null);
+    rollback().expect_status(200);
+    assert_eq!(used(&server, "team")["versions"], 3);
+}
+
+#[test]
+fn a_state_of_refused_writes_alone_counts_once_a_rollback_makes_one_current() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    set(&server, "team", &json!({ "states": 1 })).expect_status(200);
+    owner
+        .write("team/a", tfstate(L1, 1), None)
+        .expect_status(200);
+    owner
+        .write("team/b", tfstate(L1, 1), Some("no-lock"))
+        .expect_problem(409, "stale_lock_id");
+    let path = format!("{}/rollback", state_path("team/b"));
+    exceeded(owner.post_json(&path, &json!({ "version": 1 })), "states");
+    assert_eq!(used(&server, "team")["states"], 1);
+    owner.delete("team/a").expect_status(200);
+    owner
+        .post_json(&path, &json!({ "version": 1 }))
+        .expect_status(200);
+}
+
+#[test]
+fn a_deleted_state_that_is_imported_is_no_state_more() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    set(&server, "team", &json!({ "states": 1 })).expect_status(200);
+    owner
+        .write("team/a", tfstate(L1, 1), None)
+        .expect_status(200);
+    let import = |query: &str| {
+        let path = format!("{}/import{query}", state_path("team/gone"));
+        owner.send("POST", &path, tfstate(L1, 1))
+    };
+    exceeded(import(""), "states");
+    import("?deleted=true").expect_status(200);
+    assert_eq!(used(&server, "team")["states"], 1);
+}
+
 #[test]
 fn bytes_are_those_on_the_disk_and_come_back_with_pruning() {
     let server = Server::start();

@@ -189,3 +189,31 @@ fn a_lock_broken_with_its_id_counts_as_broken_by_force_too() {
         .write("team/net", tfstate(L1, 6), Some("lock-1"))
         .expect_status(200);
 }
+
+#[test]
+fn nothing_else_is_done_under_the_lock_that_is_gone() {
+    let Broken {
+        server: _server,
+        apply,
+        breaker,
+    } = broken();
+    let path = state_path("team/net");
+    let stale = |method: &str, path: String, body: String| {
+        let answer = apply.send(method, &path, body);
+        answer.expect_problem(409, "stale_lock_id");
+    };
+    stale("DELETE", format!("{path}?ID=lock-1"), String::new());
+    assert_eq!(apply.read("team/net").text(), tfstate(L1, 5));
+    let import = format!("{path}/import?append=true&ID=lock-1");
+    stale("POST", import, tfstate(L1, 6));
+    breaker.delete("team/net").expect_status(200);
+    // What is done already is done.
+    apply
+        .send("DELETE", &format!("{path}?ID=lock-1"), "")
+        .expect_status(200);
+    stale("POST", format!("{path}/restore?ID=lock-1"), String::new());
+    apply.read("team/net").expect_problem(404, "no_state");
+    apply
+        .send("POST", &format!("{path}/restore"), "")
+        .expect_status(200);
+}

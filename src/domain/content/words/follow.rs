@@ -68,6 +68,12 @@ impl WordsBatch {
     const fn is_full(&self) -> bool {
         self.rows >= MAX_ROWS
     }
+
+    fn has(&self, state: StateId) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.pending.state == state)
+    }
 }
 
 impl Content {
@@ -117,6 +123,11 @@ impl Content {
         while !gathered.is_full()
             && let Some(pending) = rest.next()
         {
+            if gathered.has(pending.state) {
+                // It moved after a change that nobody has followed, and waits in both workspaces:
+                // what is done for the second has to see what was done for the first.
+                self.write_words(&mut gathered).await?;
+            }
             let done = self.index_one(pending, &mut gathered).await;
             failed = failed.and(done);
         }

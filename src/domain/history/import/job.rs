@@ -1,6 +1,6 @@
 //! One import in its transaction.
 
-use crate::domain::access::{Acted, lock_in_the_way};
+use crate::domain::access::{Acted, lock_in_the_way, stale_lock};
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
@@ -106,6 +106,9 @@ impl ImportJob {
         {
             return Ok(Err(Error::locked(lock)));
         }
+        if let Some(why) = stale_lock(tx, &self.permit.name, self.terms.lock_id.as_deref())? {
+            return Ok(Err(why));
+        }
         let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
             Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?))
         })?;
@@ -123,7 +126,9 @@ impl ImportJob {
         let adds = if self.terms.rejected.is_some() {
             quotas::of_rejected(size)
         } else {
-            quotas::of_version(lookup.live().is_some(), size)
+            // One that is left deleted is no state more.
+            let is_none_more = lookup.live().is_some() || self.permit.deleted;
+            quotas::of_version(is_none_more, size)
         };
         if let Err(why) = quotas::judge(tx, &self.permit.name, adds)? {
             return Ok(Err(why));
