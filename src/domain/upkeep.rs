@@ -37,11 +37,11 @@ const READERS_KEPT_FOR: Duration = Duration::from_secs(15);
 /// How often it is looked for such.
 const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many ended tokens one transaction removes, so that it never holds writes up for long.
-const ROWS_PER_STEP: u32 = 1_000;
+const ROWS_PER_STEP: u32 = 200;
 /// How long it is kept who read a state, unless the events of the reads go before.
 const READS_KEPT_FOR: Duration = Duration::from_hours(400 * 24);
 /// How many such transactions a sweep has at most.
-const STEPS_PER_SWEEP: u32 = 100;
+const STEPS_PER_SWEEP: u32 = 500;
 /// How often it is remembered that the clock can be trusted.
 const NOTE_TIME_EVERY: Duration = Duration::from_hours(1);
 /// How often it is looked whether it is time to prune, unless that is to be done more often.

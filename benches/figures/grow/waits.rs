@@ -1,6 +1,7 @@
 //! How long a good client waits at most beside what others, and the server itself, may do. Each has
 //! a quiet time of the same server right before it.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,11 +66,17 @@ fn copy(from: &Path, to: &Path) -> Res<()> {
     let status = Command::new("cp")
         .args(["-a", as_text(from)?, as_text(to)?])
         .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("a data directory was not copied".into())
+    if !status.success() {
+        return Err("a data directory was not copied".into());
     }
+    // Else the first sync of the server would wait for all of the copy.
+    for file in std::fs::read_dir(to)? {
+        let path = file?.path();
+        if path.is_file() {
+            File::open(path)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 /// One row: a quiet time, then the other beside the client.

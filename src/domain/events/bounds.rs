@@ -14,10 +14,12 @@ use crate::model::event_class::{EventClass, EventCount, EventShare};
 use crate::sabotage::{self, Fault};
 use crate::store::{OldEvents, StoreError, Touches, Tx, View};
 
-/// How many rows one transaction removes, so that it never holds writes up for long.
-const ROWS_PER_STEP: u32 = 1_000;
+/// How many rows one transaction removes, so that it never holds writes up for long. Each lies on
+/// a page of its own in the table and in two indexes; with more of them the WAL would grow faster
+/// than it is moved.
+const ROWS_PER_STEP: u32 = 200;
 /// How many transactions a sweep has at most.
-const STEPS_PER_SWEEP: u32 = 100;
+const STEPS_PER_SWEEP: u32 = 500;
 
 /// Keeps the event log within its bounds, and remembers how many rows there are.
 #[derive(Default)]
