@@ -242,6 +242,7 @@ impl<'a> Upkeep<'a> {
         let kept = self.engine.limits.event_retention.min(READS_KEPT_FOR);
         let before = UtcDay::of(clock::now() - kept);
         for _ in 0..STEPS_PER_SWEEP {
+            self.engine.store.wal_is_moved().await;
             let step = move |tx: &Tx<'_>| tx.remove_old_reads(before, ROWS_PER_STEP);
             let removed = self.engine.store.write(Touches::NoState, 0, step).await?;
             if removed < ROWS_PER_STEP as usize {
@@ -259,6 +260,7 @@ impl<'a> Upkeep<'a> {
         }
         let ended = self.engine.time_for_ends();
         for _ in 0..STEPS_PER_SWEEP {
+            self.engine.store.wal_is_moved().await;
             let step = move |tx: &Tx<'_>| tx.remove_ended_tokens(ended, ROWS_PER_STEP);
             let removed = self.engine.store.write(Touches::NoState, 0, step).await?;
             if removed < ROWS_PER_STEP as usize {

@@ -7,11 +7,10 @@
 //! checkpoint, unless the disk is too full for a write without one. The file needs room for the
 //! part that is still to be moved, so that is measured after each commit.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,13 +37,62 @@ const FAR_TOO_LONG: i64 = 2;
 
 /// How often it is looked whether the thread is through, where that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// How much may be left to the thread while long work of the server's own goes on, in pages.
+const LEFT_TO_THE_THREAD: i64 = 2 * STEP;
+/// How long such work waits for that, before it goes on all the same.
+const WAIT_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How much of the WAL is not in the file yet, as it was seen last.
+#[derive(Clone, Default)]
+pub(super) struct Unmoved(Arc<LeftOfWal>);
+
+#[derive(Default)]
+struct LeftOfWal {
+    pages: AtomicU64,
+    /// Whether the WAL is so long that it has to start over.
+    is_too_long: AtomicBool,
+}
+
+impl Unmoved {
+    fn pages(&self) -> u64 {
+        self.0.pages.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, wal: &Wal) {
+        let left = u64::try_from(wal.pages - wal.moved).unwrap_or(0);
+        self.0.pages.store(left, Ordering::Relaxed);
+        let is_too_long = wal.pages >= TOO_LONG;
+        self.0.is_too_long.store(is_too_long, Ordering::Relaxed);
+    }
+
+    fn is_little(&self) -> bool {
+        let is_too_long = self.0.is_too_long.load(Ordering::Relaxed);
+        let most = if is_too_long {
+            LEFT_TO_THE_WRITER
+        } else {
+            LEFT_TO_THE_THREAD
+        };
+        self.pages() <= most.unsigned_abs()
+    }
+
+    /// Waits until little is left, or until so little is that a long WAL starts over. What adds
+    /// much in many commits would else add more than is moved meanwhile. A reader may delay that,
+    /// so nobody waits for longer than a second.
+    pub(super) async fn wait_until_little(&self) {
+        let wait = async {
+            while !self.is_little() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = tokio::time::timeout(WAIT_AT_MOST, wait).await;
+    }
+}
 
 /// The room on the disk.
 pub(super) struct Room {
     path: PathBuf,
     page_size: u64,
-    /// How many bytes of the WAL are not in the file yet.
-    unmoved: Cell<u64>,
+    unmoved: Unmoved,
 }
 
 impl Room {
@@ -53,7 +101,7 @@ impl Room {
         Self {
             path: path.to_owned(),
             page_size: 4_096,
-            unmoved: Cell::new(0),
+            unmoved: Unmoved::default(),
         }
     }
 
@@ -65,8 +113,9 @@ impl Room {
 
     /// Whether there is at least this much once the file has taken all of its WAL.
     pub(super) fn is_at_least(&self, bytes: u64) -> bool {
-        self.free()
-            .is_none_or(|free| free >= bytes.saturating_add(self.unmoved.get()))
+        self.free().is_none_or(|free| {
+            free >= bytes.saturating_add(self.unmoved.pages().saturating_mul(self.page_size))
+        })
     }
 }
 
@@ -104,8 +153,22 @@ impl Checkpoints {
             .into();
         let (begin, steps) = sync_channel(1);
         let is_moving = Arc::new(AtomicBool::new(false));
+        let room = Room {
+            path: path.to_owned(),
+            page_size,
+            unmoved: Unmoved::default(),
+        };
         let (moving, counted) = (Arc::clone(&is_moving), Arc::clone(&metrics));
-        let run = move || move_on(&connection, &steps, &moving, &counted, &failed);
+        let unmoved = room.unmoved.clone();
+        let run = move || {
+            while steps.recv().is_ok() {
+                match move_wal(&connection, &counted) {
+                    Ok(wal) => unmoved.note(&wal),
+                    Err(error) => failed(&error),
+                }
+                moving.store(false, Ordering::Release);
+            }
+        };
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
             .spawn(run);
@@ -113,11 +176,6 @@ impl Checkpoints {
             path: "the thread that moves the WAL".into(),
             source,
         })?;
-        let room = Room {
-            path: path.to_owned(),
-            page_size,
-            unmoved: Cell::new(0),
-        };
         Ok(Self {
             begin: Some(begin),
             is_moving,
@@ -226,20 +284,19 @@ impl Checkpoints {
     }
 
     fn finish(&self, writer: &Connection) -> Result<(), StoreError> {
-        move_wal(writer, &self.metrics)?;
-        self.measure(writer).map(drop)
+        let wal = move_wal(writer, &self.metrics)?;
+        self.room.unmoved.note(&wal);
+        Ok(())
+    }
+
+    /// How much of the WAL is still to be moved.
+    pub(super) fn unmoved(&self) -> Unmoved {
+        self.room.unmoved.clone()
     }
 
     fn measure(&self, writer: &Connection) -> Result<Wal, StoreError> {
-        let sql = "PRAGMA wal_checkpoint(NOOP)";
-        let wal = writer.prepared(sql)?.query_row([], |row| {
-            Ok(Wal {
-                pages: row.get(1)?,
-                moved: row.get(2)?,
-            })
-        })?;
-        let left = u64::try_from(wal.pages - wal.moved).unwrap_or(0);
-        self.room.unmoved.set(left * self.room.page_size);
+        let wal = told(writer, "PRAGMA wal_checkpoint(NOOP)")?;
+        self.room.unmoved.note(&wal);
         Ok(wal)
     }
 
@@ -251,29 +308,23 @@ impl Checkpoints {
     }
 }
 
-fn move_on(
-    connection: &Connection,
-    steps: &Receiver<()>,
-    is_moving: &AtomicBool,
-    metrics: &Metrics,
-    failed: &impl Fn(&StoreError),
-) {
-    while steps.recv().is_ok() {
-        if let Err(error) = move_wal(connection, metrics) {
-            failed(&error);
-        }
-        is_moving.store(false, Ordering::Release);
-    }
-}
-
-/// Moves what no reader still needs as it is in the file.
-fn move_wal(connection: &Connection, metrics: &Metrics) -> Result<(), StoreError> {
+/// Moves what no reader still needs as it is in the file, and says what the WAL is then.
+fn move_wal(connection: &Connection, metrics: &Metrics) -> Result<Wal, StoreError> {
     let started = clock::monotonic();
-    connection
-        .prepared("PRAGMA wal_checkpoint(PASSIVE)")?
-        .query_row([], |_| Ok(()))?;
+    let wal = told(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     metrics
         .checkpoint_seconds
         .observe(started.elapsed().as_secs_f64());
-    Ok(())
+    Ok(wal)
+}
+
+/// What a checkpoint tells of the WAL.
+fn told(connection: &Connection, checkpoint: &str) -> Result<Wal, StoreError> {
+    let wal = connection.prepared(checkpoint)?.query_row([], |row| {
+        Ok(Wal {
+            pages: row.get(1)?,
+            moved: row.get(2)?,
+        })
+    })?;
+    Ok(wal)
 }

@@ -293,6 +293,12 @@ impl Store {
         self.writer.erase(Erasure::TruncateWal).await
     }
 
+    /// Waits until little of the WAL is still to be moved into the file, or for a second. Long work
+    /// in many steps waits for that before each, since the WAL starts over only when it is moved.
+    pub async fn wal_is_moved(&self) {
+        self.writer.wal_is_moved().await;
+    }
+
     /// Gives back the memory of readers that were not used for so long, and of answers that are not
     /// true any more.
     pub fn give_back_unused(&self, longer_than: Duration) {

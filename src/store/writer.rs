@@ -28,7 +28,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
 use super::changed_pages::ChangedPages;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{Checkpoints, Unmoved};
 use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
@@ -65,6 +65,7 @@ pub(super) struct WritingThread {
     fault: watch::Receiver<Option<StoreError>>,
     /// Whether the last write found no room.
     is_without_room: Arc<AtomicBool>,
+    unmoved: Unmoved,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -81,6 +82,11 @@ pub(super) struct Database<'p> {
 }
 
 impl WritingThread {
+    /// Waits until little of the WAL is still to be moved into the file, or for a second.
+    pub(super) async fn wal_is_moved(&self) {
+        self.unmoved.wait_until_little().await;
+    }
+
     /// Starts the thread. At most `max_queue` jobs may wait for it.
     pub(super) fn start(
         database: Database<'_>,
@@ -106,6 +112,7 @@ impl WritingThread {
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
             announcing.note(error);
         })?;
+        let unmoved = checkpoints.unmoved();
         let is_without_room = Arc::new(AtomicBool::new(false));
         let without_room = Arc::clone(&is_without_room);
         let rounds = WalRounds::of(path);
@@ -134,6 +141,7 @@ impl WritingThread {
             queue,
             fault,
             is_without_room,
+            unmoved,
             thread: Mutex::new(Some(thread)),
         })
     }

@@ -122,6 +122,7 @@ impl EventBounds {
         let mut events = 0;
         while *steps > 0 {
             *steps -= 1;
+            engine.store.wal_is_moved().await;
             let step = move |tx: &Tx<'_>| tx.remove_lasting_events(oldest, ROWS_PER_STEP);
             let gone = engine.store.write(Touches::NoState, 0, step).await?;
             events += gone.len();
@@ -213,6 +214,7 @@ impl EventBounds {
         for step in found.chunks(ROWS_PER_STEP as usize) {
             *steps -= 1;
             let places: Vec<u64> = step.iter().map(|(_, place)| *place).collect();
+            engine.store.wal_is_moved().await;
             let remove = move |tx: &Tx<'_>| tx.remove_events_at(&places);
             events += engine.store.write(Touches::NoState, 0, remove).await?;
             let shares = step.iter().filter_map(|(at, _)| wanted.get(*at));
@@ -260,6 +262,7 @@ async fn remove_found(
     for step in found.places.chunks(ROWS_PER_STEP as usize) {
         *steps = steps.saturating_sub(1);
         let places: Vec<u64> = step.iter().map(|(_, place)| *place).collect();
+        engine.store.wal_is_moved().await;
         let remove = move |tx: &Tx<'_>| tx.remove_events_at(&places);
         events += engine.store.write(Touches::NoState, 0, remove).await?;
     }

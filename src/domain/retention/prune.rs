@@ -316,6 +316,7 @@ impl Retention<'_> {
                 before,
                 removed_by_run: Arc::clone(removed),
             };
+            self.engine.store.wal_is_moved().await;
             let touches = Touches::State(planned.state);
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
             let done = act(self.engine, caller, (touches, 0), run).await?;
