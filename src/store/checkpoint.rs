@@ -39,8 +39,9 @@ const FAR_TOO_LONG: i64 = 2;
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How much may be left to the thread while long work of the server's own goes on, in pages.
 const LEFT_TO_THE_THREAD: i64 = 2 * STEP;
-/// How long such work waits for that, before it goes on all the same.
-const WAIT_AT_MOST: Duration = Duration::from_secs(1);
+/// How long such work waits for that, before it goes on all the same: longer than the writer waits
+/// for a pause.
+const WAIT_AT_MOST: Duration = Duration::from_millis(300);
 
 /// How much of the WAL is not in the file yet, as it was seen last.
 #[derive(Clone, Default)]
@@ -77,7 +78,7 @@ impl Unmoved {
 
     /// Waits until little is left, or until so little is that a long WAL starts over. What adds
     /// much in many commits would else add more than is moved meanwhile. A reader may delay that,
-    /// so nobody waits for longer than a second.
+    /// so nobody waits for longer than 300 ms.
     pub(super) async fn wait_until_little(&self) {
         let wait = async {
             while !self.is_little() {

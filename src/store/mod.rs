@@ -293,7 +293,7 @@ impl Store {
         self.writer.erase(Erasure::TruncateWal).await
     }
 
-    /// Waits until little of the WAL is still to be moved into the file, or for a second. Long work
+    /// Waits until little of the WAL is still to be moved into the file, or for 300 ms. Long work
     /// in many steps waits for that before each, since the WAL starts over only when it is moved.
     pub async fn wal_is_moved(&self) {
         self.writer.wal_is_moved().await;

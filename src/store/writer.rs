@@ -82,7 +82,7 @@ pub(super) struct Database<'p> {
 }
 
 impl WritingThread {
-    /// Waits until little of the WAL is still to be moved into the file, or for a second.
+    /// Waits until little of the WAL is still to be moved into the file, or for 300 ms.
     pub(super) async fn wal_is_moved(&self) {
         self.unmoved.wait_until_little().await;
     }

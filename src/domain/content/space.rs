@@ -24,6 +24,7 @@ impl Content {
 
     /// Cuts some free space off the end of the database, and measures the rest.
     pub(in crate::domain) async fn give_some_space_back(&self) -> Result<Space, Error> {
+        self.engine.store.wal_is_moved().await;
         // A neighbour could use such a page again before it is cut off, with what it held.
         let step = self
             .engine
