@@ -405,3 +405,24 @@ fn what_a_failed_job_recorded_is_no_part_of_the_chain_of_events() {
         assert_eq!(head.number, 4, "no place is left out");
     });
 }
+
+#[test]
+fn the_wal_starts_over_amid_long_work_that_waits_for_it() {
+    const STEPS: u32 = 100;
+    /// As much as a step of a sweep changes.
+    const STEP: &str = "INSERT INTO filler VALUES (randomblob(2000000))";
+    const TABLE: &str = "CREATE TABLE IF NOT EXISTS filler (bytes)";
+    on_a_store(async |store| {
+        let mut longest = 0;
+        for _ in 0..STEPS {
+            store.wal_is_moved().await;
+            let step = |tx: &Tx<'_>| {
+                tx.execute(TABLE, [])?;
+                tx.execute(STEP, []).map(drop)
+            };
+            store.write(Touches::NoState, 0, step).await.unwrap();
+            longest = longest.max(store.file_sizes().1.unwrap());
+        }
+        assert!(longest < 100 * 1024 * 1024, "{longest} bytes");
+    });
+}
