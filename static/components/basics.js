@@ -66,27 +66,19 @@ for (const kind of ["pointerover", "focusin"]) {
   addEventListener(kind, () => delete document.documentElement.dataset.tips, { passive: true });
 }
 
-/** The CSS pixels that what is told of a moment may be wide. */
-const TIP_WIDTH = 240;
-
-/** Where what is told of a moment begins or ends with it, so that it lies in the window. */
-function tipClass({ currentTarget }) {
-  const room = document.documentElement.clientWidth - currentTarget.getBoundingClientRect().left;
-  return room < TIP_WIDTH ? "tip at-end" : "tip";
-}
-
 /** `relative` says how long ago; `otherwise` stands where there is no time. */
 export function Time({ at, id, relative = false, otherwise = "never" }) {
   const now = useNow();
-  const [shown, setShown] = useState(null);
-  const show = (event) => setShown(tipClass(event));
+  const [shown, show] = useState("");
+  // It begins or ends with the moment, so that it lies in the window: it has less than 240 pixels.
+  const onFocus = ({ target }) => show(target.getBoundingClientRect().x > innerWidth - 240 ? "tip end" : "tip");
   const date = dateOf(at);
   if (date === null) return html`<time id=${id}>${otherwise}</time>`;
   const text = relative ? ago(date, Math.max(now, Date.now())) : localTime(date);
   // Made when it is wanted, since a list has many times.
   const tip = () => (relative ? `${localTime(date)}\n${utcTime(date)}` : utcTime(date));
-  return html`<time id=${id} datetime=${String(at)} class="timed" tabindex="0" onMouseEnter=${show} onFocus=${show}>${text}${shown
-    && html`<span class=${shown} role="tooltip">${tip()}</span>`}</time>`;
+  return html`<time id=${id} datetime=${String(at)} class="timed" tabindex="0" onMouseEnter=${onFocus}
+    onFocus=${onFocus}>${text}${shown && html`<span class=${shown} role="tooltip">${tip()}</span>`}</time>`;
 }
 
 /** `title` is text. `crumbs` are [text, href] of what lies above, `actions` stand beside the title. `first`

@@ -6,9 +6,6 @@ import { Component, h, html, useEffect, useLayoutEffect, useRef, useState } from
 /** Rows that are drawn above and below those that are seen. */
 const SPARE = 4;
 
-/** What takes the focus in a row. */
-const FOCUSABLE = "a, button, input, [tabindex]";
-
 /** Which rows are to be drawn for where the page is scrolled to. */
 function useWindow(element, count, height) {
   const [{ from, to }, setWindow] = useState({ from: 0, to: 40 });
@@ -82,15 +79,11 @@ export function Rows({ items, given, height, label, head, draw, keyOf }) {
   useLayoutEffect(() => {
     drawing.current = false;
     if (focused.current === null || document.activeElement !== document.body) return;
-    const { at, place } = focused.current;
-    const row = element.current.querySelector(`[data-at="${at}"]`);
-    row?.querySelectorAll(FOCUSABLE)[place]?.focus({ preventScroll: true });
+    focused.current.target.focus({ preventScroll: true });
   });
   const onFocus = (event) => {
     const row = event.target.closest("[data-at]");
-    if (row === null) return;
-    const place = [...row.querySelectorAll(FOCUSABLE)].indexOf(event.target);
-    focused.current = { at: Number(row.dataset.at), place };
+    if (row !== null) focused.current = { at: Number(row.dataset.at), target: event.target };
   };
   const onBlur = () => {
     if (!drawing.current) focused.current = null;

@@ -68,13 +68,17 @@ fn with_hash(page: &[u8]) -> Vec<u8> {
     page.replace(PLACE, &place).into_bytes()
 }
 
-/// A script or a sheet without the lines that are comments: they are for people who read the
-/// sources, and a tenth of what browsers would load. Line by line, so that what a browser says of
-/// line 7 is about line 7 of the source. Other files stay as they are.
+/// How a comment of a sheet begins.
+const SHEET: &str = "/*";
+
+/// A script or a sheet without the lines that are comments, and a sheet without what indents its
+/// lines: they are for people who read the sources, and a tenth of what browsers would load. Line
+/// by line, so that what a browser says of line 7 is about line 7 of the source. Other files stay
+/// as they are.
 fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
     let opens = match Path::new(name).extension().and_then(OsStr::to_str) {
         Some("js") => "/**",
-        Some("css") => "/*",
+        Some("css") => SHEET,
         Some(_) | None => return bytes.to_vec(),
     };
     let mut is_open = false;
@@ -83,10 +87,10 @@ fn without_comments(name: &str, bytes: &[u8]) -> Vec<u8> {
         is_open |= text.starts_with(opens);
         let is_comment = is_open || text.starts_with("//");
         is_open &= !text.ends_with("*/");
-        if is_comment {
-            "\n".to_owned()
-        } else {
-            format!("{line}\n")
+        match opens {
+            _ if is_comment => "\n".to_owned(),
+            SHEET => format!("{text}\n"),
+            _ => format!("{line}\n"),
         }
     };
     let text = String::from_utf8_lossy(bytes);

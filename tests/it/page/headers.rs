@@ -61,7 +61,8 @@ fn the_page_names_its_files_below_a_hash_of_them_and_is_kept_by_nobody() {
     );
 }
 
-/// A file as browsers get it: our scripts have empty lines where comments are.
+/// A file as browsers get it: there are empty lines where comments are, and no line of a sheet is
+/// indented.
 fn as_served(file: &str) -> String {
     let text = part(file);
     let opens = match kind(file) {
@@ -84,6 +85,9 @@ fn as_served(file: &str) -> String {
             lines[at] = "";
         }
         at += 1;
+    }
+    if kind(file) == "text/css" {
+        lines.iter_mut().for_each(|line| *line = line.trim());
     }
     lines.join("\n") + "\n"
 }
