@@ -333,12 +333,15 @@ fn a_policy_that_is_set_while_history_is_pruned_holds_from_its_answer_on() {
     let server = Server::start();
     let admin = server.admin();
     let names: Vec<String> = (0..60).map(|number| format!("w{number}/net")).collect();
+    let write_each = |names: &[String]| {
+        let writer = server.admin();
+        for name in names {
+            write(&writer, name, 1..=6);
+        }
+    };
     std::thread::scope(|scope| {
         for some in names.chunks(20) {
-            scope.spawn(|| {
-                let writer = server.admin();
-                some.iter().for_each(|name| write(&writer, name, 1..=6));
-            });
+            scope.spawn(|| write_each(some));
         }
     });
     let is_pruned = |name: &String| numbers(&admin, name).len() == 1;

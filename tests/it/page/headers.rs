@@ -87,7 +87,9 @@ fn as_served(file: &str) -> String {
         at += 1;
     }
     if kind(file) == "text/css" {
-        lines.iter_mut().for_each(|line| *line = line.trim());
+        for line in &mut lines {
+            *line = line.trim();
+        }
     }
     lines.join("\n") + "\n"
 }
