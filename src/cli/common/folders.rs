@@ -16,11 +16,7 @@ pub(in crate::cli) fn refuse_overlap(
     flag: &str,
     folder: &Path,
 ) -> Result<(), CliError> {
-    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", folder.shown()));
-    let (data_place, place) = (
-        Place::of(data).map_err(failed)?,
-        Place::of(folder).map_err(failed)?,
-    );
+    let (data_place, place) = places(data, folder)?;
     let how = match (place.is_in(&data_place), data_place.is_in(&place)) {
         (false, false) => return Ok(()),
         (true, true) => "is",
@@ -41,11 +37,7 @@ pub(in crate::cli) fn refuse_in_data(reach: &Reach, target: &Path) -> Result<(),
     let Way::Directory(data) = reach.way()? else {
         return Ok(());
     };
-    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", target.shown()));
-    let (data_place, place) = (
-        Place::of(data).map_err(failed)?,
-        Place::of(target).map_err(failed)?,
-    );
+    let (data_place, place) = places(data, target)?;
     if !place.is_in(&data_place) {
         return Ok(());
     }
@@ -55,6 +47,13 @@ pub(in crate::cli) fn refuse_in_data(reach: &Reach, target: &Path) -> Result<(),
         target.shown(),
         data.shown()
     )))
+}
+
+/// Where the data directory lies, and what is to lie apart from it.
+fn places(data: &Path, other: &Path) -> Result<(Place, Place), CliError> {
+    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", other.shown()));
+    let place = |path| Place::of(path).map_err(failed);
+    Ok((place(data)?, place(other)?))
 }
 
 /// A folder that may not be there yet.
